@@ -1,0 +1,394 @@
+"""All we know of a customer, or of a visitor not known yet, and how events are folded into it.
+
+Folding does the least that keeps what later questions need; what a question can compute, it computes when it is asked
+(`vector.py`, the spending functions below). Everything here is bounded, whatever comes. When looks are taken, what tiers
+mean and what is announced is the engine's business: it keeps its notes in the profile (`tier`, `pending`, `looks` ...).
+Amounts are in base minor units, and purchases and returns stay apart: who returns is active.
+"""
+
+from hashlib import blake2b
+from math import log1p
+from typing import ClassVar, Final, Literal
+from zlib import crc32
+
+import msgspec
+from msgspec import Struct, field
+
+from features.money import Rates
+from features.windows import (
+    BROWSING_PLAN,
+    DAY_MS,
+    MINUTE_MS,
+    TRADING_PLAN,
+    WINDOWS,
+    Plan,
+    Tiles,
+    Window,
+    far_edge,
+)
+from schemas.events import ItemsReturned, OrderPlaced, PageBrowsed
+
+POINTS_PER_LOG: Final = 8  # a price point is an eighth of a natural log: prices are told apart to about 6 %
+SESSION_GAP_MS: Final = 30 * MINUTE_MS
+DOCUMENTS_KEPT, DOCUMENT_ID_BYTES, DOCUMENT_BYTES = 64, 5, 8
+BROWSE_IDS_KEPT, BROWSE_ID_BYTES = 5, 4
+VISITORS_KEPT = 8
+VIEWED_KEPT, RETURNED_KEPT = 3, 2
+
+Recognised = Literal["new", "duplicate", "conflict"]
+UNKNOWN, GRANTED, WITHDRAWN = range(3)  # consent
+
+
+# What the tiles count, in this order; what is seldom stands last, where zeros cost nothing.
+ORDERS, GROSS, ITEMS, DISCOUNT = range(4)
+RETURNS, REFUND, RETURNED_ITEMS = range(3)
+VIEWS, DWELL_S, PRICE_POINTS, SESSIONS, CARTS, SEARCHES, WISHLISTS, CAMPAIGNS, UNPRICED = range(9)
+
+
+class Purchases(Tiles, array_like=True):
+    plan: ClassVar[Plan] = TRADING_PLAN
+    measures: ClassVar[int] = DISCOUNT + 1
+
+
+class Returns(Tiles, array_like=True):
+    plan: ClassVar[Plan] = TRADING_PLAN
+    measures: ClassVar[int] = RETURNED_ITEMS + 1
+
+
+class Browsing(Tiles, array_like=True):
+    plan: ClassVar[Plan] = BROWSING_PLAN
+    measures: ClassVar[int] = UNPRICED + 1
+
+
+class FirstPurchase(Struct, frozen=True, array_like=True):
+    at_ms: int
+    net_minor: int
+    gross_minor: int
+    items: int
+    skus: int  # different ones
+    lines: int
+
+
+class TierStanding(Struct, array_like=True):
+    """What was announced of tiers. Tiers are counted from 1; 0 is none."""
+
+    tier: int = 0
+    near: int = 0
+    at_risk: int = 0
+    quiet_until_ms: int = 0
+
+
+class Treatment(Struct, frozen=True, array_like=True):
+    """What the assigner decided for this customer."""
+
+    arm: str
+    assignment_id: str
+    propensity: float
+    at_ms: int
+
+
+class Pending(Struct, frozen=True, array_like=True, order=True):
+    """Something to be done when time has come: "day_7", "outcome_180", "tier" ..."""
+
+    due_ms: int
+    kind: str
+
+
+class Visitor(Struct, array_like=True):
+    """A browser that no order has tied to a customer yet."""
+
+    visitor_id: str
+    first_seen_ms: int
+    last_seen_ms: int = 0
+    browse: Browsing = field(default_factory=Browsing)
+    browse_ids: bytes = b""
+    viewed: list[str] = []
+    forget_at_ms: int = 0  # when to ask whether this visitor was seen again
+
+
+class Profile(Struct, array_like=True):
+    customer_id: str
+    first_seen_ms: int
+    last_seen_ms: int = 0
+    browse: Browsing = field(default_factory=Browsing)
+    browse_ids: bytes = b""  # hashes of the last browse events
+    viewed: list[str] = []  # the last SKUs looked at, latest first
+    returned: list[str] = []  # the last SKUs returned, latest first
+    purchases: Purchases = field(default_factory=Purchases)
+    returns: Returns = field(default_factory=Returns)
+    documents: bytes = b""  # hashes of the last orders and returns: id and content
+    visitors: bytes = b""  # hashes of the visitors absorbed
+    market: str | None = None  # the home market: the first purchase's
+    language: str | None = None
+    consent: int = UNKNOWN
+    is_new: bool = False  # a new customer at the first purchase
+    first_purchase: FirstPurchase | None = None
+    outcomes: list[int] = []  # net spend after the first order, within each horizon
+    tier: TierStanding = field(default_factory=TierStanding)
+    treatment: Treatment | None = None
+    looks: int = 0  # taken so far
+    pending: list[Pending] = []  # sorted
+    vip_at_ms: int = 0  # when the bar was passed; 0: not yet
+    wish: str = ""  # manual or never, before which the model's choice stands back
+    wish_advisor: str | None = None
+
+
+def new_profile(customer_id: str, at_ms: int) -> Profile:
+    return Profile(customer_id, first_seen_ms=at_ms)
+
+
+def new_visitor(visitor_id: str, at_ms: int) -> Visitor:
+    return Visitor(visitor_id, first_seen_ms=at_ms)
+
+
+_encoder = msgspec.msgpack.Encoder()
+encode = _encoder.encode
+decode_profile = msgspec.msgpack.Decoder(Profile).decode
+decode_visitor = msgspec.msgpack.Decoder(Visitor).decode
+
+
+# ---- have we seen this before? ---------------------------------------------------------------------------------------
+
+
+def recognise(profile: Profile, document_id: str, content: Struct | bytes) -> Recognised:
+    """Whether an order or return came before, with the same content or another; a new one is remembered.
+
+    The last `DOCUMENTS_KEPT` are known. Orders and returns may use the same id: events of different types don't meet.
+    """
+    name = "" if isinstance(content, bytes) else type(content).__name__
+    packed = content if isinstance(content, bytes) else _encoder.encode(content)
+    known_id = _hash(name + document_id, DOCUMENT_ID_BYTES)
+    entry = known_id + _hash(packed, DOCUMENT_BYTES - DOCUMENT_ID_BYTES)
+    known = profile.documents
+    for start in range(0, len(known), DOCUMENT_BYTES):
+        if known.startswith(known_id, start):
+            return "duplicate" if known.startswith(entry, start) else "conflict"
+    profile.documents = (known + entry)[-DOCUMENTS_KEPT * DOCUMENT_BYTES :]
+    return "new"
+
+
+def browse_seen(who: Profile | Visitor, event_id: str) -> bool:
+    """Whether this is one of the last few browse events; if not, it is remembered."""
+    entry, known = crc32(event_id.encode()).to_bytes(BROWSE_ID_BYTES, "big"), who.browse_ids
+    if _holds(known, entry):
+        return True
+    who.browse_ids = (known + entry)[-BROWSE_IDS_KEPT * BROWSE_ID_BYTES :]
+    return False
+
+
+def _hash(content: str | bytes, size: int) -> bytes:
+    return blake2b(content.encode() if isinstance(content, str) else content, digest_size=size).digest()
+
+
+def _holds(known: bytes, entry: bytes) -> bool:
+    return any(known.startswith(entry, start) for start in range(0, len(known), len(entry)))
+
+
+# ---- folds -----------------------------------------------------------------------------------------------------------
+
+
+class Amounts(Struct, frozen=True):
+    """An order in base minor units."""
+
+    items: int
+    gross_minor: int
+    discount_minor: int
+
+    @property
+    def net_minor(self) -> int:
+        return self.gross_minor - self.discount_minor
+
+
+def order_amounts(order: OrderPlaced, rates: Rates) -> Amounts:
+    """What an order comes to. A line's discount never exceeds the line."""
+    items = gross = discount = 0
+    for line in order.lines:
+        value = line.quantity * line.unit_price_minor
+        items += line.quantity
+        gross += value
+        discount += min(line.discount_minor, value)
+    return Amounts(items, rates.to_base(gross, order.currency), rates.to_base(discount, order.currency))
+
+
+def fold_order(profile: Profile, order: OrderPlaced, rates: Rates, horizons_ms: tuple[int, ...]) -> None:
+    """Count an order. The first one folded is the first purchase, and stays it should an older one come late."""
+    amounts, at_ms = order_amounts(order, rates), order.occurred_at_ms
+    if profile.first_purchase is None:
+        _begin(profile, order, amounts, horizons_ms)
+    else:
+        _count_outcome(profile, at_ms, amounts.net_minor, horizons_ms)
+    profile.purchases.add(at_ms, (1, amounts.gross_minor, amounts.items, amounts.discount_minor))
+    profile.language = order.language or profile.language
+    profile.last_seen_ms = max(profile.last_seen_ms, at_ms)
+
+
+def _begin(profile: Profile, order: OrderPlaced, amounts: Amounts, horizons_ms: tuple[int, ...]) -> None:
+    """The first purchase: home market, whether the customer is new, and outcomes (a return may have come before it)."""
+    at_ms, since_ms = order.occurred_at_ms, order.customer_since_ms
+    skus = len({line.sku for line in order.lines})
+    profile.first_purchase = FirstPurchase(
+        at_ms, amounts.net_minor, amounts.gross_minor, amounts.items, skus, len(order.lines)
+    )
+    profile.market = order.market
+    profile.is_new = since_ms is None or since_ms >= at_ms - DAY_MS
+    profile.outcomes = [
+        -profile.returns.read_between(at_ms, at_ms + horizon_ms + 1)[REFUND] for horizon_ms in horizons_ms
+    ]
+
+
+def fold_return(profile: Profile, event: ItemsReturned, rates: Rates, horizons_ms: tuple[int, ...]) -> None:
+    """Count a return or cancellation."""
+    refund = rates.to_base(sum(line.refund_minor for line in event.lines), event.currency)
+    at_ms = event.occurred_at_ms
+    _count_outcome(profile, at_ms, -refund, horizons_ms)
+    profile.returns.add(at_ms, (1, refund, sum(line.quantity for line in event.lines)))
+    profile.returned = _latest([line.sku for line in event.lines], profile.returned, RETURNED_KEPT)
+    profile.last_seen_ms = max(profile.last_seen_ms, at_ms)
+
+
+def _count_outcome(profile: Profile, at_ms: int, net_minor: int, horizons_ms: tuple[int, ...]) -> None:
+    first = profile.first_purchase
+    if first is None or at_ms < first.at_ms:
+        return
+    for index, horizon_ms in enumerate(horizons_ms):
+        if at_ms <= first.at_ms + horizon_ms:
+            profile.outcomes[index] += net_minor
+
+
+def fold_browse(who: Profile | Visitor, event: PageBrowsed, rates: Rates) -> None:
+    """Count a step of browsing. A session begins after half an hour of nothing, as events were applied."""
+    at_ms = event.occurred_at_ms
+    measures = _browsed(event, rates)
+    measures[SESSIONS] = int(at_ms > who.last_seen_ms + SESSION_GAP_MS)
+    who.browse.add(at_ms, measures)
+    who.first_seen_ms = min(who.first_seen_ms, at_ms)
+    who.last_seen_ms = max(who.last_seen_ms, at_ms)
+    if event.sku is not None:
+        who.viewed = _latest([event.sku], who.viewed, VIEWED_KEPT)
+
+
+def _browsed(event: PageBrowsed, rates: Rates) -> list[int]:
+    measures = [0] * (UNPRICED + 1)
+    match event.kind:
+        case "view":
+            measures[VIEWS] = 1
+            _count_price(measures, event, rates)
+        case "add_to_cart":
+            measures[CARTS] = 1
+        case "search":
+            measures[SEARCHES] = 1
+        case "wishlist":
+            measures[WISHLISTS] = 1
+    measures[DWELL_S] = event.dwell_ms // 1_000
+    measures[CAMPAIGNS] = int(event.campaign is not None)
+    return measures
+
+
+def _count_price(measures: list[int], event: PageBrowsed, rates: Rates) -> None:
+    currency = event.currency or rates.base
+    if event.price_minor is None or not rates.knows(currency):
+        measures[UNPRICED] = 1
+    else:
+        measures[PRICE_POINTS] = price_points(rates.to_base(event.price_minor, currency))
+
+
+def price_points(minor: int) -> int:
+    """A price on a scale of ratios: sums of it give the price level somebody looks at, whatever the outliers.
+
+    >>> price_points(25_000), price_points(50_000)
+    (81, 87)
+    """
+    return round(POINTS_PER_LOG * log1p(minor))
+
+
+def _latest(new: list[str], known: list[str], kept: int) -> list[str]:
+    """The last different ones, latest first."""
+    return list(dict.fromkeys([*new, *known]))[:kept]
+
+
+def absorb(profile: Profile, visitor: Visitor) -> bool:
+    """Make a visitor's browsing the customer's own; once for each visitor. Says whether it did."""
+    entry = _hash(visitor.visitor_id, 4)
+    if _holds(profile.visitors, entry):
+        return False
+    profile.visitors = (profile.visitors + entry)[-VISITORS_KEPT * 4 :]
+    profile.browse.merge(visitor.browse)
+    newer, older = (visitor, profile) if visitor.last_seen_ms > profile.last_seen_ms else (profile, visitor)
+    profile.viewed = _latest(newer.viewed, older.viewed, VIEWED_KEPT)
+    profile.first_seen_ms = min(profile.first_seen_ms, visitor.first_seen_ms)
+    profile.last_seen_ms = newer.last_seen_ms
+    return True
+
+
+# ---- what is to be done later ------------------------------------------------------------------------------------------
+
+
+def next_due(profile: Profile) -> int | None:
+    return profile.pending[0].due_ms if profile.pending else None
+
+
+def remind(profile: Profile, due_ms: int, kind: str) -> None:
+    """Have something done when time has come."""
+    profile.pending = sorted([*profile.pending, Pending(due_ms, kind)])
+
+
+def remind_once(profile: Profile, due_ms: int | None, kind: str) -> None:
+    """The same, in place of any earlier reminder of this kind; None: no more."""
+    profile.pending = [item for item in profile.pending if item.kind != kind]
+    if due_ms is not None:
+        remind(profile, due_ms, kind)
+
+
+def take_pending(profile: Profile) -> Pending:
+    """The first thing to be done, taken off the list."""
+    first, *profile.pending = profile.pending
+    return first
+
+
+# ---- questions -------------------------------------------------------------------------------------------------------
+
+
+def visitor_is_linked(profile: Profile, visitor_id: str) -> bool:
+    """Whether this visitor's browsing is the customer's already."""
+    return _holds(profile.visitors, _hash(visitor_id, 4))
+
+
+def net_spend(profile: Profile, as_of_ms: int, window: Window | int) -> int:
+    """Purchases less returns up to and including a moment, within a window (a name, or milliseconds).
+
+    A purchase counts until the end of the day (UTC) on which the window has passed since it. May be negative.
+    """
+    return net_spend_remaining(profile, as_of_ms, as_of_ms, window)
+
+
+def net_spend_remaining(profile: Profile, as_of_ms: int, until_ms: int, window: Window | int) -> int:
+    """What of the spend up to `as_of_ms` still counts at `until_ms` if nothing is bought or returned in between."""
+    since_ms = _counts_since_ms(until_ms, window)
+    bought = profile.purchases.read_between(since_ms, as_of_ms + 1)
+    returned = profile.returns.read_between(since_ms, as_of_ms + 1)
+    return bought[GROSS] - bought[DISCOUNT] - returned[REFUND]
+
+
+def orders_count(profile: Profile, as_of_ms: int, window: Window | int) -> int:
+    """Orders up to and including a moment, within a window."""
+    return profile.purchases.read_between(_counts_since_ms(as_of_ms, window), as_of_ms + 1)[ORDERS]
+
+
+def next_spend_expiry_ms(profile: Profile, as_of_ms: int, window: Window | int) -> int | None:
+    """When next something leaves the window, a purchase or a return; None if nothing is in it."""
+    since_ms, length_ms = _counts_since_ms(as_of_ms, window), _length_ms(window)
+    starts_ms = [
+        start * MINUTE_MS
+        for tiles in (profile.purchases, profile.returns)
+        for start, _ in tiles.tiles()
+        if since_ms <= start * MINUTE_MS
+    ]
+    return (min(starts_ms) // DAY_MS + 1) * DAY_MS + length_ms if starts_ms else None
+
+
+def _length_ms(window: Window | int) -> int:
+    return window if isinstance(window, int) else WINDOWS[window] * MINUTE_MS
+
+
+def _counts_since_ms(until_ms: int, window: Window | int) -> int:
+    return far_edge(TRADING_PLAN, until_ms, _length_ms(window) // MINUTE_MS) * MINUTE_MS

@@ -1,0 +1,127 @@
+"""What a worker is made of: for each processor a log, a store and a shell, put together from the settings.
+
+Tests call this too, so that what they try is what runs in earnest.
+"""
+
+import time
+from collections import Counter
+from collections.abc import Callable, Iterable
+from uuid import uuid4
+
+from msgspec import Struct, field
+
+from features.redis_store import RedisStore
+from features.store import Store
+from schemas.codec import Schemas, read_event
+from schemas.errors import SequenceBroken
+from schemas.events import BatchCommitted, Event
+from schemas.records import Fault, Seen
+from schemas.registry import ConfluentRegistry, FileRegistry, Registry
+from streams.commit import Committed, Committer
+from streams.intake import Intake
+from streams.kafka_log import KafkaLog
+from streams.log import Clock, Log, Message
+from streams.messages import BATCH_LOG, Wire
+from streams.policies import assignment_policy, intake_policy, kafka_config, learn_policy, scoring_policy
+from streams.processors import Assigner, Learner, Processor, Scorer
+from streams.recovery import Recovery
+from streams.settings import Settings
+from streams.shell import Shell
+from streams.topics import partition_count
+
+LEARNER_PARTITION = 0
+
+
+class Station(Struct):
+    """A processor at work in this process, with what it has done so far."""
+
+    name: str
+    shell: Shell
+    is_draining: bool = False
+    counts: Counter[str] = field(default_factory=Counter)
+
+    def note(self, committed: Iterable[Committed]) -> None:
+        for item in committed:
+            self.counts.update(item.decision.counts)
+            self.counts["batches"] += 1
+            self.counts["records"] += sum(len(run.records) for run in item.batch.runs)
+            self.counts["outputs"] += len(item.decision.outputs)
+
+
+class Assembly(Struct, frozen=True):
+    instance: str
+    stations: tuple[Station, ...]
+
+
+def assemble(settings: Settings) -> Assembly:
+    """The stations this worker runs, each connected but not yet a member of its group."""
+    instance = settings.worker.instance or uuid4().hex[:12]
+    registry = registry_of(settings)
+    stations = []
+    for name in settings.worker.processors:
+        processor = processor_of(name, settings)
+        log = KafkaLog(kafka_config(settings), name, processor.sources, instance)
+        stations.append(station(processor, log, store_of(name, settings), registry, settings))
+    return Assembly(instance, tuple(stations))
+
+
+def station(
+    processor: Processor, log: Log, store: Store, registry: Registry, settings: Settings, clock: Clock | None = None
+) -> Station:
+    """A shell around a processor: the wiring that worker and simulation share."""
+    clock = clock or (lambda: time.time_ns() // 1_000_000)
+    wire = Wire(
+        source=f"/{settings.namespace}/{processor.name}",
+        partitions=lambda topic: partition_count(topic, settings.partitions),
+        schema_id=registry.schema_id,
+    )
+    schemas = Schemas(registry)
+    intake = Intake(processor.sources, reader(schemas), intake_policy(settings))
+    recovery = Recovery(
+        processor.name, log, store, wire.batch_log(processor.name), wire.changelog(processor.name), entry_reader(schemas)
+    )
+    return Station(processor.name, Shell(intake, Committer(processor, log, store, wire, clock), recovery, log, clock))
+
+
+def reader(schemas: Schemas) -> Callable[[Message], Event | Fault]:
+    def read(message: Message) -> Event | Fault:
+        return read_event(message.topic, message.value, message.headers, schemas, message.timestamp_ms)
+
+    return read
+
+
+def entry_reader(schemas: Schemas) -> Callable[[Message], BatchCommitted]:
+    def read(message: Message) -> BatchCommitted:
+        entry = read_event(BATCH_LOG, message.value, message.headers, schemas, message.timestamp_ms)
+        if not isinstance(entry, BatchCommitted):
+            raise SequenceBroken(f"{message.topic}[{message.partition}]@{message.offset}: not a batch log entry: {entry}")
+        return entry
+
+    return read
+
+
+def processor_of(name: str, settings: Settings) -> Processor:
+    match name:
+        case "scorer":
+            return Scorer(scoring_policy(settings), settings.learning.champion, snapshot_source(settings))
+        case "assigner":
+            return Assigner(assignment_policy(settings), settings.partitions)
+        case "learner":
+            return Learner(learn_policy(settings))
+    raise ValueError(name)
+
+
+def snapshot_source(settings: Settings) -> Callable[[], Seen]:
+    """Where scorers find the newest model: in the learner's own state."""
+    store = store_of("learner", settings)
+    return lambda: store.read({"snapshot": LEARNER_PARTITION})["snapshot"]
+
+
+def store_of(processor: str, settings: Settings) -> RedisStore:
+    return RedisStore(settings.redis.url, settings.namespace, processor)
+
+
+def registry_of(settings: Settings) -> Registry:
+    if settings.registry.url == "file":
+        return FileRegistry()
+    return ConfluentRegistry({"url": settings.registry.url})

@@ -1,0 +1,47 @@
+"""The door: which records of a batch come in. The rest is set aside or sent on, never lost.
+
+All three processors share it: an unreadable record becomes a `Rejection`, one on the wrong partition a `Reroute`.
+"""
+
+from msgspec import Struct
+
+from schemas.events import (
+    AdvisorChanged,
+    ContactReported,
+    CustomerScored,
+    CustomerStanding,
+    Event,
+    ExampleReady,
+)
+from schemas.ids import partition_of
+from schemas.records import Fault, Output, Record, Rejection, Reroute
+
+BY_POOL = (CustomerScored, CustomerStanding, AdvisorChanged, ContactReported)
+
+
+class Admitted(Struct, frozen=True):
+    record: Record
+    event: Event
+
+
+def admit(record: Record, partition: int, partitions: int) -> Admitted | Output:
+    """The record with its event, or what becomes of it instead.
+
+    `partitions` is the count of the processor's sources; 1 where everything lies on one partition.
+    """
+    if isinstance(record.event, Fault):
+        return Rejection(record, record.event)
+    subject = subject_of(record.event) if partitions > 1 else None
+    if subject is not None and (right := partition_of(subject, partitions)) != partition:
+        return Reroute(record, right)
+    return Admitted(record, record.event)
+
+
+def subject_of(event: Event) -> str | None:
+    """What an event is keyed by: a pool, a customer, or a visitor not known yet as one. None for guests: they lie anywhere."""
+    if isinstance(event, BY_POOL):
+        return event.pool
+    if isinstance(event, ExampleReady):
+        return None
+    customer: str | None = getattr(event, "customer_id", None)
+    return customer if customer is not None else getattr(event, "visitor_id", None)

@@ -1,0 +1,102 @@
+"""Looks: when a customer is scored, on which features, and what is announced and frozen.
+
+The first look is taken at the first purchase. Second looks follow at each further order or return, and at set days, as long
+as the customer is new (DESIGN 6). A look freezes its features, so that the example made of it months later is exactly what
+was scored.
+"""
+
+from typing import Literal, NamedTuple
+
+from features.frozen import FrozenLook, Looks, new_looks
+from features.profile import Profile, orders_count, remind
+from features.vector import FEATURES_VERSION, first_vector, since_vector
+from online_models.model import Model, Scored
+from schemas.events import Brief, CustomerScored, OrderPlaced
+from streams.policy import DAY_MS, Policy
+
+HOUR_MS = 3_600_000
+CONSENTS: tuple[Literal["unknown", "granted", "withdrawn"], ...] = ("unknown", "granted", "withdrawn")
+
+
+class Look(NamedTuple):
+    """A moment of scoring. The first look has the order; features are read as of `at_ms`."""
+
+    name: str  # first, order, return, day_7 ...
+    at_ms: int
+    order: OrderPlaced | None = None
+
+
+def schedule_looks(profile: Profile, policy: Policy) -> None:
+    """Second looks by the calendar, on the full hour: there the windows read exactly."""
+    assert profile.first_purchase is not None
+    for days in policy.look_days:
+        due_ms = -(-(profile.first_purchase.at_ms + days * DAY_MS) // HOUR_MS) * HOUR_MS
+        remind(profile, due_ms, f"day_{days}")
+
+
+def wants_second_look(profile: Profile, at_ms: int, policy: Policy) -> bool:
+    """Whether a customer who was scored before is to be looked at again."""
+    if profile.first_purchase is None or profile.looks == 0:
+        return False
+    since_ms = at_ms - profile.first_purchase.at_ms
+    return 0 <= since_ms <= policy.looks_until_days * DAY_MS + HOUR_MS and profile.looks < policy.looks_kept
+
+
+def take_look(
+    profile: Profile, looks: Looks | None, look: Look, cause: str, model: Model, policy: Policy
+) -> tuple[CustomerScored, Looks]:
+    """Score a customer, and freeze what was scored."""
+    if look.order is not None:
+        looks = new_looks(profile.customer_id, look.order)
+        vector = first_vector(profile, look.order, policy.rates, model.reference)
+    else:
+        assert looks is not None  # a second look follows a first one
+        vector = looks.looks[0].vector + since_vector(profile, look.at_ms)
+    scored = model.score(look.name, vector)
+    profile.looks += 1
+    if profile.vip_at_ms == 0:  # who is VIP already gives no example
+        frozen = FrozenLook(look.name, profile.looks, look.at_ms, scored.score, model.version, vector, cause)
+        looks.looks.append(frozen)
+    return _announcement(profile, looks, look, scored, cause, model.version, policy), looks
+
+
+def _announcement(
+    profile: Profile, looks: Looks, look: Look, scored: Scored, cause: str, model_version: str, policy: Policy
+) -> CustomerScored:
+    assert profile.first_purchase is not None and profile.market is not None
+    return CustomerScored(
+        id=cause,
+        customer_id=profile.customer_id,
+        pool=policy.pool_of(profile.market),
+        market=profile.market,
+        occurred_at_ms=look.at_ms,
+        look=look.name,  # type: ignore[arg-type]  # looks are made with the schema's words only
+        look_number=profile.looks,
+        score=scored.score,
+        base=scored.base,
+        reasons=scored.reasons,
+        first_order_minor=profile.first_purchase.net_minor,
+        is_vip=profile.vip_at_ms > 0,
+        consent=CONSENTS[profile.consent],
+        brief=brief(profile, looks),
+        model_version=model_version,
+        features_version=FEATURES_VERSION,
+        policy_version=policy.version,
+        language=profile.language,
+    )
+
+
+def brief(profile: Profile, looks: Looks) -> Brief:
+    """What the advisor wants to know before the first contact."""
+    first = profile.first_purchase
+    return Brief(
+        bought=(*looks.skus[:5], *looks.categories),
+        looked_at=tuple(profile.viewed),
+        returned=tuple(profile.returned),
+        first_order_minor=first.net_minor if first else 0,
+        spent_since_minor=profile.outcomes[-1],
+        orders=orders_count(profile, profile.last_seen_ms, "lifetime"),
+        price_level_minor=first.net_minor // max(1, first.items) if first else 0,
+        language=profile.language,
+        last_seen_at_ms=profile.last_seen_ms,
+    )

@@ -1,0 +1,90 @@
+"""From settings to what each core and each shell is told."""
+
+from datetime import UTC, date, datetime, time
+
+from features.money import Rates
+from online_models.learner import LearnPolicy
+from streams.assignment import AssignmentPolicy
+from streams.currencies import millionths
+from streams.intake import IntakePolicy
+from streams.kafka_client import KafkaSettings
+from streams.policy import DAY_MS, Policy
+from streams.settings import Settings, policy_version
+from streams.tiers import MILLION, Tier, TierPolicy
+
+HOUR_MS = 3_600_000
+VIP_AMOUNT_MINOR = 120_000  # where neither an amount nor a tier is set
+
+
+def scoring_policy(settings: Settings) -> Policy:
+    scoring = settings.scoring
+    tier_names = [tier.name for tier in settings.tiers]
+    amount = scoring.vip_amount_minor or (None if scoring.vip_tier else VIP_AMOUNT_MINOR)
+    return Policy(
+        version=policy_version(settings),
+        partitions=settings.partitions,
+        rates=rates(settings),
+        tiers=tier_policy(settings),
+        pools=settings.markets.pools,
+        default_pool=settings.markets.default_pool,
+        outcomes_days=scoring.outcomes_days,
+        look_days=scoring.look_days,
+        looks_until_days=scoring.looks_until_days,
+        vip_amount_minor=amount,
+        vip_tier=tier_names.index(scoring.vip_tier) + 1 if scoring.vip_tier else None,
+        decide_from_ms=_start_of_day_ms(scoring.decide_from) if scoring.decide_from else 0,
+        visitor_kept_ms=scoring.visitors_kept_days * DAY_MS,
+    )
+
+
+def rates(settings: Settings) -> Rates:
+    base = settings.money.base
+    return Rates(base, millionths(base, settings.money.rates))
+
+
+def tier_policy(settings: Settings) -> TierPolicy:
+    changes = settings.tier_changes
+    return TierPolicy(
+        tiers=tuple(Tier(tier.name, tier.qualifying_minor, tier.orders) for tier in settings.tiers),
+        near_share=round(changes.near_share * MILLION),
+        near_hysteresis=round(changes.near_hysteresis * MILLION),
+        cool_down_ms=changes.cool_down_days * DAY_MS,
+        at_risk_within_ms=changes.at_risk_within_days * DAY_MS,
+    )
+
+
+def intake_policy(settings: Settings) -> IntakePolicy:
+    batch = settings.batch
+    return IntakePolicy(
+        max_records=batch.max_records,
+        max_bytes=batch.max_bytes,
+        lateness_ms=batch.allowed_lateness_ms,
+        max_idle_ms=batch.max_idle_ms,
+        buffer_records=batch.buffer_records,
+        follow_clock=settings.time == "wall",
+    )
+
+
+def learn_policy(settings: Settings) -> LearnPolicy:
+    return LearnPolicy(
+        version=policy_version(settings),
+        horizon_days=settings.scoring.outcomes_days[-1],
+        snapshot_every=settings.learning.snapshot_every,
+    )
+
+
+def kafka_config(settings: Settings) -> KafkaSettings:
+    kafka = settings.kafka
+    return KafkaSettings(
+        bootstrap=kafka.bootstrap,
+        namespace=settings.namespace,
+        security=kafka.security,
+        transaction_timeout_ms=kafka.transaction_timeout_ms,
+        session_timeout_ms=kafka.session_timeout_ms,
+        fetch_wait_max_ms=kafka.fetch_wait_max_ms,
+        answer_timeout_ms=kafka.answer_timeout_ms,
+    )
+
+
+def _start_of_day_ms(day: date) -> int:
+    return int(datetime.combine(day, time(), UTC).timestamp()) * 1_000

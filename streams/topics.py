@@ -1,0 +1,219 @@
+"""All topics: what lies on them, how they are kept, and whether Kafka has them so. The admin side of Kafka.
+
+Partition counts are fixed for the life of a namespace: keys would change partition, and profiles their owner.
+"""
+
+from collections.abc import Iterator, Mapping
+from typing import Literal, NamedTuple
+
+from confluent_kafka import KafkaException
+from confluent_kafka.admin import AdminClient, ConfigResource, NewTopic, ResourceType, TopicMetadata
+
+from schemas.errors import LogUnavailable
+from streams.kafka_client import KafkaSettings, answering, cause, explain
+
+DAY_MS = 86_400_000
+FOREVER = -1
+
+
+class Topic(NamedTuple):
+    """`retention_ms` is needed for what `cleanup` is "delete"; FOREVER is what replay and rebuild ask for."""
+
+    name: str
+    holds: str
+    is_partitioned: bool = True  # else it has one partition
+    cleanup: Literal["delete", "compact"] = "delete"
+    retention_ms: int = FOREVER
+
+    def partitions(self, partitions: int) -> int:
+        return partitions if self.is_partitioned else 1
+
+    def config(self, replication: int) -> dict[str, str]:
+        kept = (
+            {
+                "min.compaction.lag.ms": str(DAY_MS // 24),
+                "delete.retention.ms": str(7 * DAY_MS),
+                "max.compaction.lag.ms": str(7 * DAY_MS),
+            }
+            if self.cleanup == "compact"
+            else {"retention.ms": str(self.retention_ms), "retention.bytes": "-1"}
+        )
+        return {
+            "cleanup.policy": self.cleanup,
+            "min.insync.replicas": str(in_sync(replication)),
+            "unclean.leader.election.enable": "false",
+            "message.timestamp.type": "CreateTime",
+            **kept,
+        }
+
+
+TOPICS: tuple[Topic, ...] = (
+    Topic("orders", "orders, by customer"),
+    Topic("returns", "returns and cancellations, by customer"),
+    Topic("browse", "what was looked at, by customer or visitor"),
+    Topic("privacy", "consent, erasure and wishes, by customer"),
+    Topic("roster", "advisors, by pool"),
+    Topic("contacts", "what advisors report, by pool"),
+    Topic("scores", "looks and standings, by pool"),
+    Topic("tier-changes", "tier changes, by customer"),
+    Topic("assignments", "assignments, by customer"),
+    Topic("examples", "looks with their outcomes, the training set", is_partitioned=False),
+    Topic("snapshots", "model versions", is_partitioned=False),
+    Topic("rejected", "records that can't be used, with what is wrong", retention_ms=90 * DAY_MS),
+    Topic("control", "operators' commands", is_partitioned=False, retention_ms=DAY_MS),
+    Topic("scorer.batch-log", "what each batch of the scorer was given"),
+    Topic("assigner.batch-log", "what each batch of the assigner was given"),
+    Topic("learner.batch-log", "what each batch of the learner was given", is_partitioned=False),
+    Topic("scorer.changelog", "profiles, looks and visitors", cleanup="compact"),
+    Topic("assigner.changelog", "pools and assigned customers", cleanup="compact"),
+    Topic("learner.changelog", "the model", is_partitioned=False, cleanup="compact"),
+)
+_BY_NAME = {topic.name: topic for topic in TOPICS}
+
+
+def partition_count(topic: str, partitions: int) -> int:
+    """The partitions of a topic where `partitions` is the namespace's count.
+
+    >>> partition_count("orders", 12), partition_count("learner.batch-log", 12)
+    (12, 1)
+    """
+    return _BY_NAME[topic].partitions(partitions)
+
+
+def in_sync(replication: int) -> int:
+    """How many copies a write must reach: two, where there are enough to lose one."""
+    return 2 if replication >= 3 else 1
+
+
+# ---- as they should be ---------------------------------------------------------------------------------------------
+
+
+class Wanted(NamedTuple):
+    """What is asked of Kafka for a namespace."""
+
+    partitions: int
+    replication: int
+
+
+def create(kafka: KafkaSettings, wanted: Wanted) -> list[str]:
+    """Create what is missing; returns the names, as Kafka has them. What is there stays as it is."""
+    admin = _admin(kafka)
+    present = _present(admin, kafka)
+    missing = [topic for topic in TOPICS if kafka.wire(topic.name) not in present]
+    new = [
+        NewTopic(
+            kafka.wire(topic.name),
+            topic.partitions(wanted.partitions),
+            wanted.replication,
+            config=topic.config(wanted.replication),
+        )
+        for topic in missing
+    ]
+    for name, future in admin.create_topics(new, operation_timeout=30).items() if new else ():
+        try:
+            future.result()
+        except KafkaException as error:
+            raise LogUnavailable(
+                f"{name}: not created: {explain(cause(error))}; kafka.replication is {wanted.replication}: "
+                "a single broker for development needs MAITRED_KAFKA__REPLICATION=1"
+            ) from error
+    return [topic.topic for topic in new]
+
+
+# ---- as they are ---------------------------------------------------------------------------------------------------
+
+
+class Problem(NamedTuple):
+    """What a topic is not. One that `stops` would break a promise; the others only narrow what can be done later."""
+
+    topic: str
+    expected: str
+    got: str
+    cure: str
+    stops: bool = True
+
+    def __str__(self) -> str:
+        return f"{self.topic}: expected {self.expected}, got {self.got}; {self.cure}"
+
+
+def check(kafka: KafkaSettings, wanted: Wanted) -> list[Problem]:
+    """All that is wrong with the topics; empty if nothing is."""
+    admin = _admin(kafka)
+    present = _present(admin, kafka)
+    configs = _configs(admin, [kafka.wire(topic.name) for topic in TOPICS if kafka.wire(topic.name) in present])
+    problems = []
+    for topic in TOPICS:
+        name = kafka.wire(topic.name)
+        if name not in present:
+            problems.append(Problem(name, "a topic", "none", "run `maitred topics create`"))
+            continue
+        problems += _shape(name, topic, present[name], wanted)
+        problems += _kept(name, topic, configs.get(name, {}), wanted)
+    return problems
+
+
+def _shape(name: str, topic: Topic, present: TopicMetadata, wanted: Wanted) -> Iterator[Problem]:
+    count, right = len(present.partitions), topic.partitions(wanted.partitions)
+    if count != right:
+        yield Problem(
+            name,
+            f"{right} partitions",
+            str(count),
+            "set `partitions` to what the namespace was made with; to grow, `maitred rebuild` into a new namespace",
+        )
+    copies = min((len(partition.replicas) for partition in present.partitions.values()), default=0)
+    if copies < wanted.replication:
+        cure = "add copies with kafka-reassign-partitions; for development set kafka.replication = 1"
+        yield Problem(name, f"{wanted.replication} copies", str(copies), cure, stops=False)
+
+
+def _kept(name: str, topic: Topic, config: Mapping[str, str], wanted: Wanted) -> Iterator[Problem]:
+    """`config` is empty where the broker doesn't tell, as the one embedded in librdkafka."""
+    for option, right in topic.config(wanted.replication).items():
+        got = config.get(option, right)
+        if option in _AT_LEAST:
+            is_right = _length(got) >= _length(right)
+        else:
+            is_right = got == right
+        if not is_right:
+            stops = option in {"cleanup.policy", "message.timestamp.type"}
+            cure = f"set it with kafka-configs: {option}={right}{_WHY.get(option, '')}"
+            yield Problem(name, f"{option}={right}", got, cure, stops=stops)
+
+
+_AT_LEAST = {"retention.ms", "retention.bytes", "min.insync.replicas", "delete.retention.ms", "max.compaction.lag.ms"}
+_WHY = {
+    "retention.ms": " (what has expired can't be replayed or rebuilt)",
+    "retention.bytes": " (what has expired can't be replayed or rebuilt)",
+    "delete.retention.ms": " (a store that was away for longer is restored whole)",
+}
+
+
+def _length(value: str) -> float:
+    """Of a time or size; -1 has no end."""
+    return float("inf") if value == str(FOREVER) else float(value)
+
+
+# ---- asking --------------------------------------------------------------------------------------------------------
+
+
+def _admin(kafka: KafkaSettings) -> AdminClient:
+    return AdminClient(kafka.config())
+
+
+def _present(admin: AdminClient, kafka: KafkaSettings) -> dict[str, TopicMetadata]:
+    with answering(f"topics at {kafka.bootstrap}"):
+        return dict(admin.list_topics(timeout=kafka.answer_timeout_ms / 1_000).topics)
+
+
+def _configs(admin: AdminClient, names: list[str]) -> dict[str, dict[str, str]]:
+    """What the brokers say of each topic's options; nothing of those that can't say."""
+    resources = [ConfigResource(ResourceType.TOPIC, name) for name in names]
+    found = {}
+    for resource, future in admin.describe_configs(resources).items() if resources else ():
+        try:
+            entries = future.result()
+        except KafkaException:
+            continue
+        found[resource.name] = {name: entry.value for name, entry in entries.items() if entry.value is not None}
+    return found

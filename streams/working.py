@@ -1,0 +1,120 @@
+"""The state of one batch while the core works on it: decoded on first use, encoded once at the end."""
+
+from collections.abc import Mapping
+from heapq import heapify, heappop, heappush
+
+from features.frozen import Looks, decode_looks, encode_looks
+from features.profile import (
+    Profile,
+    Visitor,
+    decode_profile,
+    decode_visitor,
+    encode,
+    new_profile,
+    new_visitor,
+    next_due,
+)
+from schemas.records import Seen, State, Write
+
+PROFILE, LOOKS, VISITOR = "p/", "l/", "v/"
+
+
+class Working:
+    """Values by key, each a mutable copy of its own; what was touched becomes the writes."""
+
+    def __init__(self, state: State) -> None:
+        self._state = state
+        self._profiles: dict[str, Profile | None] = {}
+        self._looks: dict[str, Looks | None] = {}
+        self._visitors: dict[str, Visitor | None] = {}
+        self._touched: set[str] = set()
+        self._due = list(state.due)
+        heapify(self._due)
+
+    # ---- values ----------------------------------------------------------------------------------------------------
+
+    def profile(self, customer_id: str) -> Profile | None:
+        if customer_id not in self._profiles:
+            value = self._state.values.get(PROFILE + customer_id)
+            self._profiles[customer_id] = None if value is None else decode_profile(value)
+        return self._profiles[customer_id]
+
+    def profile_or_new(self, customer_id: str, at_ms: int) -> Profile:
+        profile = self.profile(customer_id)
+        if profile is None:
+            profile = self._profiles[customer_id] = new_profile(customer_id, at_ms)
+        return profile
+
+    def visitor(self, visitor_id: str) -> Visitor | None:
+        if visitor_id not in self._visitors:
+            value = self._state.values.get(VISITOR + visitor_id)
+            self._visitors[visitor_id] = None if value is None else decode_visitor(value)
+        return self._visitors[visitor_id]
+
+    def visitor_or_new(self, visitor_id: str, at_ms: int) -> Visitor:
+        visitor = self.visitor(visitor_id)
+        if visitor is None:
+            visitor = self._visitors[visitor_id] = new_visitor(visitor_id, at_ms)
+        return visitor
+
+    def looks(self, customer_id: str) -> Looks | None:
+        if customer_id not in self._looks:
+            value = self._state.values.get(LOOKS + customer_id)
+            self._looks[customer_id] = None if value is None else decode_looks(value)
+        return self._looks[customer_id]
+
+    def outside(self) -> Mapping[str, Seen]:
+        return self._state.outside
+
+    # ---- changes ---------------------------------------------------------------------------------------------------
+
+    def touch_profile(self, customer_id: str, profile: Profile | None) -> None:
+        """The profile has changed (None: it is deleted); whatever falls due with it is known anew."""
+        self._profiles[customer_id] = profile
+        self._touch(PROFILE + customer_id, None if profile is None else next_due(profile))
+
+    def touch_looks(self, customer_id: str, looks: Looks | None) -> None:
+        self._looks[customer_id] = looks
+        self._touched.add(LOOKS + customer_id)
+
+    def touch_visitor(self, visitor_id: str, visitor: Visitor | None) -> None:
+        self._visitors[visitor_id] = visitor
+        self._touch(VISITOR + visitor_id, None if visitor is None else visitor.forget_at_ms)
+
+    def _touch(self, key: str, due_ms: int | None) -> None:
+        self._touched.add(key)
+        if due_ms is not None:
+            heappush(self._due, (due_ms, key))
+
+    # ---- time ------------------------------------------------------------------------------------------------------
+
+    def pop_due(self, watermark_ms: int) -> tuple[int, str] | None:
+        """The first (due_ms, key) that the watermark has passed; entries that no longer hold are passed over."""
+        while self._due and self._due[0][0] <= watermark_ms:
+            due_ms, key = heappop(self._due)
+            if self._due_of(key) == due_ms:
+                return due_ms, key
+        return None
+
+    def _due_of(self, key: str) -> int | None:
+        if key.startswith(VISITOR):
+            visitor = self.visitor(key[len(VISITOR) :])
+            return visitor.forget_at_ms if visitor else None
+        profile = self.profile(key[len(PROFILE) :])
+        return next_due(profile) if profile else None
+
+    # ---- the end ---------------------------------------------------------------------------------------------------
+
+    def writes(self) -> tuple[Write, ...]:
+        return tuple(self._write(key) for key in sorted(self._touched))
+
+    def _write(self, key: str) -> Write:
+        name = key[2:]
+        if key.startswith(PROFILE):
+            profile = self._profiles[name]
+            return Write(key, None) if profile is None else Write(key, encode(profile), next_due(profile))
+        if key.startswith(VISITOR):
+            visitor = self._visitors[name]
+            return Write(key, None) if visitor is None else Write(key, encode(visitor), visitor.forget_at_ms)
+        looks = self._looks[name]
+        return Write(key, None if looks is None else encode_looks(looks))

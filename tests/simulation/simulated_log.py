@@ -1,0 +1,173 @@
+"""The `Log` of one processor in one worker of the simulated world. Every call may fail, stall, or be the last."""
+
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from random import Random
+
+from schemas.errors import CommitUnsettled, LogUnavailable
+from streams.log import Clock, Listener, Message, OutMessage, TopicPartition
+from tests.simulation.broker import Broker
+from tests.simulation.group import Group
+from tests.simulation.perils import Strike
+
+
+class SimulatedLog:
+    def __init__(
+        self, broker: Broker, group: Group, sources: Sequence[str], name: str, transactional_id: str,
+        clock: Clock, strike: Strike, rng: Random,
+    ) -> None:  # fmt: skip
+        self.broker, self.group, self.sources = broker, group, tuple(sources)
+        self.name, self.transactional_id, self.clock = name, transactional_id, clock
+        self._strike, self._rng = strike, rng
+        self._listener: Listener
+        self._epoch = 0
+        self._lives = 0  # in the group: each time it joins anew it is another member
+        self._generation = -1
+        self._owned: frozenset[int] = frozenset()
+        self._positions: dict[TopicPartition, int] = {}
+        self._known: dict[TopicPartition, int] = {}  # up to where records are known to lie
+        self._paused: set[TopicPartition] = set()
+
+    @property
+    def member(self) -> str:
+        return f"{self.name}.{self._lives}"
+
+    def subscribe(self, listener: Listener) -> None:
+        self._listener = listener
+
+    # ---- reading ---------------------------------------------------------------------------------------------------
+
+    def poll(self, max_records: int, timeout_ms: int) -> Sequence[Message]:
+        self._ask("poll")
+        self._serve_group()
+        sources = [tp for tp in self._positions if tp not in self._paused]
+        self._rng.shuffle(sources)
+        polled: list[Message] = []
+        for source in sources:
+            polled += self._fetch(source, min(max_records - len(polled), self._rng.choice((0, 1, 3, 10, 1_000))))
+        return polled
+
+    def _fetch(self, source: TopicPartition, at_most: int) -> list[Message]:
+        log = self.broker.logs[source]
+        self._known[source] = log.last_stable
+        found = []
+        for message in log.committed(self._positions[source]):
+            if len(found) >= at_most:
+                return found
+            found.append(message)
+            self._positions[source] = message.offset + 1
+        self._positions[source] = max(self._positions[source], log.last_stable)  # beyond the markers
+        return found
+
+    def is_lagging(self, topic: str, partition: int, next_offset: int) -> bool:
+        known = self._known.get((topic, partition), 0)
+        log = self.broker.logs[topic, partition]
+        return next(log.committed(next_offset, min(known, log.last_stable)), None) is not None
+
+    def seek(self, positions: Mapping[TopicPartition, int]) -> None:
+        self._ask("seek")
+        for source, offset in positions.items():
+            if source in self._positions:  # else it was taken away meanwhile
+                self._positions[source] = offset
+
+    def pause(self, sources: Collection[TopicPartition]) -> None:
+        self._paused.update(sources)
+
+    def resume(self, sources: Collection[TopicPartition]) -> None:
+        self._paused.difference_update(sources)
+
+    # ---- the group -------------------------------------------------------------------------------------------------
+
+    def _serve_group(self) -> None:
+        if self.member not in self.group.members:
+            self._let_go()
+            self._lives += 1
+            self.group.join(self.member)
+        elif self.group.awaits(self.member):
+            self._let_go()
+            self.group.join(self.member)
+        if not self.group.is_rebalancing and self._generation != self.group.generation:
+            self._generation = self.group.generation
+            self._owned = self.group.members[self.member]
+            for p in self._owned:
+                self._positions.update(self.group.committed(dict.fromkeys(self.sources), p))
+            self._listener.assigned(self._owned)
+
+    def _let_go(self) -> None:
+        owned, self._owned = self._owned, frozenset()
+        self._positions.clear()
+        self._known.clear()
+        self._paused.clear()
+        if owned:
+            self._listener.revoked(owned)
+
+    def close(self) -> None:
+        self._let_go()
+        self.group.leave(self.member)
+
+    # ---- writing ---------------------------------------------------------------------------------------------------
+
+    def renew(self) -> None:
+        self._ask("renew")
+        self._epoch = self.broker.init(self.transactional_id)
+
+    def commit(
+        self, messages: Sequence[OutMessage], offsets: Mapping[TopicPartition, int]
+    ) -> dict[TopicPartition, int]:
+        self._ask_to_commit("begin")
+        self.broker.begin(self.transactional_id, self._epoch)
+        ends = {}
+        for message in messages:
+            self._ask_to_commit("write")
+            ends[message.topic, message.partition] = self._write(message) + 1
+        self._ask_to_commit("offsets")
+        self._write_offsets(offsets)
+        self._ask_to_commit("end")
+        self.broker.end(self.transactional_id, self._epoch, commit=True)
+        self._ask_to_commit("ended")
+        return ends
+
+    def _write(self, message: OutMessage) -> int:
+        return self.broker.write(self.transactional_id, self._epoch, message, self.clock())
+
+    def _write_offsets(self, offsets: Mapping[TopicPartition, int]) -> None:
+        if not self._is_member():
+            raise CommitUnsettled(f"{self.member}: generation {self._generation} is over, now {self.group.generation}")
+        self.broker.write_offsets(self.transactional_id, self._epoch, self.group, offsets)
+
+    def _is_member(self) -> bool:
+        return self.group.accepts(self.member, self._generation)
+
+    # ---- looking things up -----------------------------------------------------------------------------------------
+
+    def committed(self, partitions: Collection[int]) -> dict[TopicPartition, int]:
+        self._ask("committed")
+        if not self.broker.await_stable(self.group):
+            raise LogUnavailable("offsets: a transaction is still open")
+        sources = dict.fromkeys(self.sources)
+        return {tp: offset for p in partitions for tp, offset in self.group.committed(sources, p).items()}
+
+    def last(self, topic: str, partition: int) -> Message | None:
+        self._ask("last")
+        self._await_stable((topic, partition))
+        return max(self.broker.logs[topic, partition].committed(), key=lambda m: m.offset, default=None)
+
+    def read(self, topic: str, partition: int, from_offset: int) -> Iterator[Message]:
+        self._ask("read")
+        self._await_stable((topic, partition))
+        for message in [*self.broker.logs[topic, partition].committed(from_offset)]:
+            self._ask("reading")
+            yield message
+
+    def _await_stable(self, place: TopicPartition) -> None:
+        if not self.broker.await_stable(place):
+            raise LogUnavailable(f"{place}: a transaction is still open")
+
+    # ---- what goes wrong -------------------------------------------------------------------------------------------
+
+    def _ask(self, where: str) -> None:
+        if self._strike(f"log.{where}"):
+            raise LogUnavailable(f"{where}: no answer")
+
+    def _ask_to_commit(self, where: str) -> None:
+        if self._strike(f"commit.{where}"):
+            raise CommitUnsettled(f"{where}: no answer")

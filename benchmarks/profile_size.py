@@ -5,6 +5,7 @@ days 7, 14 and 30, and at one further order. Customers are drawn from one seed.
 """
 
 from bisect import insort
+from collections import Counter
 from random import Random
 from statistics import quantiles
 from time import perf_counter_ns
@@ -46,14 +47,14 @@ def history(chance: Random, number: int) -> list[OrderPlaced | ItemsReturned | P
     customer, visitor = f"c-{number:06}", f"v-{chance.getrandbits(48):012x}"
     days = sorted(chance.sample(range(365), VISITS))
     ordering = {days[0], *chance.sample(days[1:], ORDERED - 1)}
-    cuts = [0, *sorted(chance.sample(range(1, BROWSED), VISITS - 1)), BROWSED]
+    steps = Counter(chance.choices(days, [chance.gammavariate(4, 1) for _ in days], k=BROWSED))
     events: list[OrderPlaced | ItemsReturned | PageBrowsed] = []
-    for day, first, end in zip(days, cuts, cuts[1:], strict=False):
+    for day in days:
         at_ms = BEGIN_MS + day * DAY_MS + chance.randrange(8 * 60, 22 * 60) * MINUTE_MS
-        for step in range(first, end):
+        for step in range(steps[day]):
             at_ms += int(chance.expovariate(1 / 45_000)) + 1_000
             known = {"visitor_id": visitor} if day == days[0] else {"customer_id": customer}
-            events.append(browsed(chance, number, step, at_ms, known))
+            events.append(browsed(chance, f"{number}-{day}-{step}", at_ms, known))
         if day in ordering:
             events.append(ordered(chance, f"{number}-{day}", at_ms + 30_000, customer, visitor))
     order = events[[isinstance(event, OrderPlaced) for event in events].index(True)]
@@ -62,10 +63,10 @@ def history(chance: Random, number: int) -> list[OrderPlaced | ItemsReturned | P
     return events
 
 
-def browsed(chance: Random, number: int, step: int, at_ms: int, known: dict[str, str]) -> PageBrowsed:
+def browsed(chance: Random, event_id: str, at_ms: int, known: dict[str, str]) -> PageBrowsed:
     kind = chance.choices(["view", "search", "add_to_cart", "wishlist"], [80, 10, 7, 3])[0]
     return PageBrowsed(
-        event_id=f"{number}-{step}",
+        event_id=event_id,
         occurred_at_ms=at_ms,
         kind=kind,
         sku=None if kind == "search" else f"SKU{chance.randrange(40_000):05}",

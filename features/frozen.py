@@ -1,10 +1,13 @@
 """What was known at each look, kept until its outcome is: the value of a key of its own, `l/<customer_id>`.
 
-Vectors are packed as a bitmap of what is not zero and 32-bit floats, which is all that `vector.py` gives. A second look's
-vector begins with the first look's; that part is kept once.
+A vector is packed as a bitmap of what is not zero and, for each of these, its place among the different numbers of all
+looks, which are kept once: a visitor's last week is often all there is, and from day 7 to day 14 little changes. The
+numbers are 32-bit floats, which is all that `vector.py` gives. A second look's vector begins with the first look's.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable
+from itertools import pairwise
+from os.path import commonprefix
 from struct import pack, unpack
 from typing import Final
 
@@ -26,7 +29,7 @@ class FrozenLook(Struct, frozen=True):
     score: float
     model_version: str
     vector: tuple[float, ...]
-    id: str = ""  # of the CustomerScored it made; "" where that can be derived
+    id: str  # of the CustomerScored it made
 
 
 class Looks(Struct):
@@ -51,9 +54,11 @@ class _PackedLook(Struct, frozen=True, array_like=True):
     at_ms: int
     score: float
     version: int  # its place in `_Packed.versions`
-    is_whole: bool  # or goes on where the first look's vector ends
-    vector: bytes
-    id: str
+    features: int  # how many there are, behind the first look's if it `goes_on`
+    goes_on: bool
+    vector: bytes  # the bitmap, then for each number that is not zero its place in `_Packed.numbers`
+    id_like: int  # so many letters of the id are those of the look before
+    id: str  # the rest
 
 
 class _Packed(Struct, frozen=True, array_like=True):
@@ -61,6 +66,7 @@ class _Packed(Struct, frozen=True, array_like=True):
     skus: tuple[str, ...]
     categories: tuple[str, ...]
     versions: tuple[str, ...]
+    numbers: bytes  # the different ones of all vectors, in order of appearance
     looks: tuple[_PackedLook, ...]
 
 
@@ -70,46 +76,64 @@ _decoder = msgspec.msgpack.Decoder(_Packed)
 
 def encode_looks(looks: Looks) -> bytes:
     versions = tuple(dict.fromkeys(look.model_version for look in looks.looks))
-    shared = looks.looks[0].vector if looks.looks else ()
+    places = _places(look.vector for look in looks.looks)
     packed = tuple(
-        _packed_look(look, versions, shared if place else ()) for place, look in enumerate(looks.looks)
+        _packed_look(look, looks.looks[0], before, versions.index(look.model_version), places)
+        for before, look in pairwise([None, *looks.looks])
+        if look
     )
-    return _encoder.encode(_Packed(looks.customer_id, looks.skus, looks.categories, versions, packed))
+    numbers = pack(f"<{len(places)}f", *places)
+    return _encoder.encode(_Packed(looks.customer_id, looks.skus, looks.categories, versions, numbers, packed))
 
 
 def decode_looks(packed: bytes) -> Looks:
     known = _decoder.decode(packed)
+    numbers = unpack(f"<{len(known.numbers) // 4}f", known.numbers)
     looks: list[FrozenLook] = []
     for look in known.looks:
-        shared = () if look.is_whole else looks[0].vector
-        vector = shared + unpack_vector(look.vector)
+        vector = (looks[0].vector if look.goes_on else ()) + _unpacked(look, numbers)
+        look_id = (looks[-1].id[: look.id_like] if looks else "") + look.id
         version = known.versions[look.version]
-        looks.append(FrozenLook(look.look, look.number, look.at_ms, look.score, version, vector, look.id))
+        looks.append(FrozenLook(look.look, look.number, look.at_ms, look.score, version, vector, look_id))
     return Looks(known.customer_id, known.skus, known.categories, looks)
 
 
-def _packed_look(look: FrozenLook, versions: tuple[str, ...], shared: tuple[float, ...]) -> _PackedLook:
-    goes_on = bool(shared) and look.vector[: len(shared)] == shared
-    vector = pack_vector(look.vector[len(shared) :] if goes_on else look.vector)
-    version = versions.index(look.model_version)
-    return _PackedLook(look.look, look.number, look.at_ms, look.score, version, not goes_on, vector, look.id)
+def _places(vectors: Iterable[tuple[float, ...]]) -> dict[float, int]:
+    different = dict.fromkeys(number for vector in vectors for number in vector if number)
+    return {number: place for place, number in enumerate(different)}
 
 
-def pack_vector(vector: Sequence[float]) -> bytes:
-    """The length, a bitmap of what is not zero, and that as 32-bit floats. Exact for values that `vector.py` gives.
+def _packed_look(
+    look: FrozenLook, first: FrozenLook, before: FrozenLook | None, version: int, places: dict[float, int]
+) -> _PackedLook:
+    shared = len(first.vector)
+    goes_on = before is not None and look.vector[:shared] == first.vector
+    own = look.vector[shared:] if goes_on else look.vector
+    like = len(commonprefix([before.id, look.id])) if before else 0  # noqa: RUF071  letter by letter, as is wanted
+    vector = _packed_vector(own, places)
+    return _PackedLook(
+        look.look, look.number, look.at_ms, look.score, version, len(own), goes_on, vector, like, look.id[like:]
+    )
 
-    >>> unpack_vector(pack_vector((0.0, 1.5, 0.0)))
-    (0.0, 1.5, 0.0)
-    """
-    present = sum(1 << index for index, value in enumerate(vector) if value)
-    values = [value for value in vector if value]
-    bitmap = present.to_bytes((len(vector) + 7) // 8, "little")
-    return pack(f"<H{len(bitmap)}s{len(values)}f", len(vector), bitmap, *values)
+
+def _packed_vector(vector: tuple[float, ...], places: dict[float, int]) -> bytes:
+    present = sum(1 << index for index, number in enumerate(vector) if number)
+    kept = [places[number] for number in vector if number]
+    bitmap = present.to_bytes(_bitmap_size(len(vector)), "little")
+    return bitmap + pack(f"<{len(kept)}{_width(len(places))}", *kept)
 
 
-def unpack_vector(packed: bytes) -> tuple[float, ...]:
-    (length,) = unpack("<H", packed[:2])
-    start = 2 + (length + 7) // 8
-    present = int.from_bytes(packed[2:start], "little")
-    values = iter(unpack(f"<{present.bit_count()}f", packed[start:]))
-    return tuple(next(values) if present >> index & 1 else 0.0 for index in range(length))
+def _unpacked(look: _PackedLook, numbers: tuple[float, ...]) -> tuple[float, ...]:
+    size = _bitmap_size(look.features)
+    present = int.from_bytes(look.vector[:size], "little")
+    kept = iter(unpack(f"<{present.bit_count()}{_width(len(numbers))}", look.vector[size:]))
+    return tuple(numbers[next(kept)] if present >> index & 1 else 0.0 for index in range(look.features))
+
+
+def _bitmap_size(features: int) -> int:
+    return (features + 7) // 8
+
+
+def _width(numbers: int) -> str:
+    """The layout of a place among so many numbers: one byte each, or four for a customer with very many looks."""
+    return "B" if numbers <= 256 else "I"

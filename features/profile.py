@@ -18,6 +18,7 @@ from features.money import Rates
 from features.windows import (
     BROWSING_PLAN,
     DAY_MS,
+    EVER,
     MINUTE_MS,
     TRADING_PLAN,
     WINDOWS,
@@ -25,14 +26,18 @@ from features.windows import (
     Tiles,
     Window,
     far_edge,
+    grain,
+    trimmed,
 )
 from schemas.events import ItemsReturned, OrderPlaced, PageBrowsed
 
 POINTS_PER_LOG: Final = 8  # a price point is an eighth of a natural log: prices are told apart to about 6 %
+DWELL_MS: Final = 10_000  # dwelling is counted in tens of seconds
+MOST_MINOR: Final = 10**12  # no order or return counts more: absurd prices shall not overflow sums in 64 bits
 SESSION_GAP_MS: Final = 30 * MINUTE_MS
-DOCUMENTS_KEPT, DOCUMENT_ID_BYTES, DOCUMENT_BYTES = 64, 5, 8
-BROWSE_IDS_KEPT, BROWSE_ID_BYTES = 5, 4
-VISITORS_KEPT = 8
+DOCUMENTS_KEPT, DOCUMENT_ID_BYTES, DOCUMENT_BYTES = 64, 5, 7
+BROWSE_IDS_KEPT, BROWSE_ID_BYTES = 4, 4
+VISITORS_KEPT, VISITOR_BYTES = 8, 4
 VIEWED_KEPT, RETURNED_KEPT = 3, 2
 
 Recognised = Literal["new", "duplicate", "conflict"]
@@ -42,7 +47,7 @@ UNKNOWN, GRANTED, WITHDRAWN = range(3)  # consent
 # What the tiles count, in this order; what is seldom stands last, where zeros cost nothing.
 ORDERS, GROSS, ITEMS, DISCOUNT = range(4)
 RETURNS, REFUND, RETURNED_ITEMS = range(3)
-VIEWS, DWELL_S, PRICE_POINTS, SESSIONS, CARTS, SEARCHES, WISHLISTS, CAMPAIGNS, UNPRICED = range(9)
+VIEWS, DWELL, PRICE_POINTS, SESSIONS, CARTS, SEARCHES, WISHLISTS, CAMPAIGNS, UNPRICED = range(9)
 
 
 class Purchases(Tiles, array_like=True):
@@ -63,7 +68,7 @@ class Browsing(Tiles, array_like=True):
 class FirstPurchase(Struct, frozen=True, array_like=True):
     at_ms: int
     net_minor: int
-    gross_minor: int
+    discount_minor: int
     items: int
     skus: int  # different ones
     lines: int
@@ -94,25 +99,38 @@ class Pending(Struct, frozen=True, array_like=True, order=True):
     kind: str
 
 
-class Visitor(Struct, array_like=True):
-    """A browser that no order has tied to a customer yet."""
+class Browser(Struct, array_like=True, kw_only=True):
+    """Somebody who browses. Seconds, since 32 bits hold them until 2106, and a profile is kept small."""
 
-    visitor_id: str
-    first_seen_ms: int
-    last_seen_ms: int = 0
-    browse: Browsing = field(default_factory=Browsing)
-    browse_ids: bytes = b""
-    viewed: list[str] = []
-    forget_at_ms: int = 0  # when to ask whether this visitor was seen again
-
-
-class Profile(Struct, array_like=True):
-    customer_id: str
-    first_seen_ms: int
-    last_seen_ms: int = 0
+    first_seen_s: int
+    last_seen_s: int = 0
     browse: Browsing = field(default_factory=Browsing)
     browse_ids: bytes = b""  # hashes of the last browse events
     viewed: list[str] = []  # the last SKUs looked at, latest first
+
+    @property
+    def first_seen_ms(self) -> int:
+        return self.first_seen_s * 1_000
+
+    @property
+    def last_seen_ms(self) -> int:
+        return self.last_seen_s * 1_000
+
+    def see(self, at_ms: int) -> None:
+        at_s = at_ms // 1_000
+        self.last_seen_s = max(self.last_seen_s, at_s)
+        self.first_seen_s = min(self.first_seen_s, at_s)
+
+
+class Visitor(Browser, array_like=True, kw_only=True):
+    """A browser that no order has tied to a customer yet."""
+
+    visitor_id: str
+    forget_at_ms: int = 0  # when to ask whether this visitor was seen again
+
+
+class Profile(Browser, array_like=True, kw_only=True):
+    customer_id: str
     returned: list[str] = []  # the last SKUs returned, latest first
     purchases: Purchases = field(default_factory=Purchases)
     returns: Returns = field(default_factory=Returns)
@@ -134,11 +152,11 @@ class Profile(Struct, array_like=True):
 
 
 def new_profile(customer_id: str, at_ms: int) -> Profile:
-    return Profile(customer_id, first_seen_ms=at_ms)
+    return Profile(customer_id=customer_id, first_seen_s=at_ms // 1_000)
 
 
 def new_visitor(visitor_id: str, at_ms: int) -> Visitor:
-    return Visitor(visitor_id, first_seen_ms=at_ms)
+    return Visitor(visitor_id=visitor_id, first_seen_s=at_ms // 1_000)
 
 
 _encoder = msgspec.msgpack.Encoder()
@@ -181,7 +199,8 @@ def _hash(content: str | bytes, size: int) -> bytes:
 
 
 def _holds(known: bytes, entry: bytes) -> bool:
-    return any(known.startswith(entry, start) for start in range(0, len(known), len(entry)))
+    """Whether one of the equally long entries is this one."""
+    return entry in known and any(known.startswith(entry, start) for start in range(0, len(known), len(entry)))
 
 
 # ---- folds -----------------------------------------------------------------------------------------------------------
@@ -200,14 +219,15 @@ class Amounts(Struct, frozen=True):
 
 
 def order_amounts(order: OrderPlaced, rates: Rates) -> Amounts:
-    """What an order comes to. A line's discount never exceeds the line."""
+    """What an order comes to. A line's discount never exceeds the line, an order never `MOST_MINOR`."""
     items = gross = discount = 0
     for line in order.lines:
         value = line.quantity * line.unit_price_minor
         items += line.quantity
         gross += value
         discount += min(line.discount_minor, value)
-    return Amounts(items, rates.to_base(gross, order.currency), rates.to_base(discount, order.currency))
+    gross, discount = rates.to_base(gross, order.currency), rates.to_base(discount, order.currency)
+    return Amounts(items, min(gross, MOST_MINOR), min(discount, gross, MOST_MINOR))
 
 
 def fold_order(profile: Profile, order: OrderPlaced, rates: Rates, horizons_ms: tuple[int, ...]) -> None:
@@ -217,9 +237,9 @@ def fold_order(profile: Profile, order: OrderPlaced, rates: Rates, horizons_ms: 
         _begin(profile, order, amounts, horizons_ms)
     else:
         _count_outcome(profile, at_ms, amounts.net_minor, horizons_ms)
-    profile.purchases.add(at_ms, (1, amounts.gross_minor, amounts.items, amounts.discount_minor))
+    profile.purchases.add(at_ms, trimmed([1, amounts.gross_minor, amounts.items, amounts.discount_minor]))
     profile.language = order.language or profile.language
-    profile.last_seen_ms = max(profile.last_seen_ms, at_ms)
+    profile.see(at_ms)
 
 
 def _begin(profile: Profile, order: OrderPlaced, amounts: Amounts, horizons_ms: tuple[int, ...]) -> None:
@@ -227,7 +247,7 @@ def _begin(profile: Profile, order: OrderPlaced, amounts: Amounts, horizons_ms: 
     at_ms, since_ms = order.occurred_at_ms, order.customer_since_ms
     skus = len({line.sku for line in order.lines})
     profile.first_purchase = FirstPurchase(
-        at_ms, amounts.net_minor, amounts.gross_minor, amounts.items, skus, len(order.lines)
+        at_ms, amounts.net_minor, amounts.discount_minor, amounts.items, skus, len(order.lines)
     )
     profile.market = order.market
     profile.is_new = since_ms is None or since_ms >= at_ms - DAY_MS
@@ -238,12 +258,13 @@ def _begin(profile: Profile, order: OrderPlaced, amounts: Amounts, horizons_ms: 
 
 def fold_return(profile: Profile, event: ItemsReturned, rates: Rates, horizons_ms: tuple[int, ...]) -> None:
     """Count a return or cancellation."""
-    refund = rates.to_base(sum(line.refund_minor for line in event.lines), event.currency)
+    refund = min(rates.to_base(sum(line.refund_minor for line in event.lines), event.currency), MOST_MINOR)
     at_ms = event.occurred_at_ms
     _count_outcome(profile, at_ms, -refund, horizons_ms)
     profile.returns.add(at_ms, (1, refund, sum(line.quantity for line in event.lines)))
-    profile.returned = _latest([line.sku for line in event.lines], profile.returned, RETURNED_KEPT)
-    profile.last_seen_ms = max(profile.last_seen_ms, at_ms)
+    for line in event.lines:
+        profile.returned = _latest(line.sku, profile.returned, RETURNED_KEPT)
+    profile.see(at_ms)
 
 
 def _count_outcome(profile: Profile, at_ms: int, net_minor: int, horizons_ms: tuple[int, ...]) -> None:
@@ -255,41 +276,39 @@ def _count_outcome(profile: Profile, at_ms: int, net_minor: int, horizons_ms: tu
             profile.outcomes[index] += net_minor
 
 
+_COUNTED_AS: Final = {"view": VIEWS, "search": SEARCHES, "add_to_cart": CARTS, "wishlist": WISHLISTS}
+
+
 def fold_browse(who: Profile | Visitor, event: PageBrowsed, rates: Rates) -> None:
     """Count a step of browsing. A session begins after half an hour of nothing, as events were applied."""
     at_ms = event.occurred_at_ms
-    measures = _browsed(event, rates)
-    measures[SESSIONS] = int(at_ms > who.last_seen_ms + SESSION_GAP_MS)
-    who.browse.add(at_ms, measures)
-    who.first_seen_ms = min(who.first_seen_ms, at_ms)
-    who.last_seen_ms = max(who.last_seen_ms, at_ms)
+    amounts = _browsed(event, rates)
+    if at_ms > who.last_seen_ms + SESSION_GAP_MS:
+        amounts[SESSIONS] = 1
+    who.browse.add(at_ms, trimmed(amounts))
+    who.see(at_ms)
     if event.sku is not None:
-        who.viewed = _latest([event.sku], who.viewed, VIEWED_KEPT)
+        who.viewed = _latest(event.sku, who.viewed, VIEWED_KEPT)
 
 
 def _browsed(event: PageBrowsed, rates: Rates) -> list[int]:
-    measures = [0] * (UNPRICED + 1)
-    match event.kind:
-        case "view":
-            measures[VIEWS] = 1
-            _count_price(measures, event, rates)
-        case "add_to_cart":
-            measures[CARTS] = 1
-        case "search":
-            measures[SEARCHES] = 1
-        case "wishlist":
-            measures[WISHLISTS] = 1
-    measures[DWELL_S] = event.dwell_ms // 1_000
-    measures[CAMPAIGNS] = int(event.campaign is not None)
-    return measures
+    amounts = [0] * Browsing.measures
+    amounts[_COUNTED_AS[event.kind]] = 1
+    amounts[DWELL] = (event.dwell_ms + DWELL_MS // 2) // DWELL_MS
+    if event.kind == "view":
+        points = _view_points(event, rates)
+        amounts[PRICE_POINTS if points else UNPRICED] = points or 1
+    if event.campaign is not None:
+        amounts[CAMPAIGNS] = 1
+    return amounts
 
 
-def _count_price(measures: list[int], event: PageBrowsed, rates: Rates) -> None:
+def _view_points(event: PageBrowsed, rates: Rates) -> int:
+    """The price points of what was looked at; 0 if its price is not known, or nothing."""
     currency = event.currency or rates.base
-    if event.price_minor is None or not rates.knows(currency):
-        measures[UNPRICED] = 1
-    else:
-        measures[PRICE_POINTS] = price_points(rates.to_base(event.price_minor, currency))
+    if not event.price_minor or not rates.knows(currency):
+        return 0
+    return price_points(rates.to_base(event.price_minor, currency))
 
 
 def price_points(minor: int) -> int:
@@ -301,22 +320,24 @@ def price_points(minor: int) -> int:
     return round(POINTS_PER_LOG * log1p(minor))
 
 
-def _latest(new: list[str], known: list[str], kept: int) -> list[str]:
+def _latest(sku: str, known: list[str], kept: int) -> list[str]:
     """The last different ones, latest first."""
-    return list(dict.fromkeys([*new, *known]))[:kept]
+    if sku not in known:
+        return [sku, *known[: kept - 1]]
+    return [sku, *(other for other in known if other != sku)]
 
 
 def absorb(profile: Profile, visitor: Visitor) -> bool:
     """Make a visitor's browsing the customer's own; once for each visitor. Says whether it did."""
-    entry = _hash(visitor.visitor_id, 4)
+    entry = _hash(visitor.visitor_id, VISITOR_BYTES)
     if _holds(profile.visitors, entry):
         return False
-    profile.visitors = (profile.visitors + entry)[-VISITORS_KEPT * 4 :]
+    profile.visitors = (profile.visitors + entry)[-VISITORS_KEPT * VISITOR_BYTES :]
     profile.browse.merge(visitor.browse)
     newer, older = (visitor, profile) if visitor.last_seen_ms > profile.last_seen_ms else (profile, visitor)
-    profile.viewed = _latest(newer.viewed, older.viewed, VIEWED_KEPT)
-    profile.first_seen_ms = min(profile.first_seen_ms, visitor.first_seen_ms)
-    profile.last_seen_ms = newer.last_seen_ms
+    profile.viewed = list(dict.fromkeys([*newer.viewed, *older.viewed]))[:VIEWED_KEPT]
+    profile.first_seen_s = min(profile.first_seen_s, visitor.first_seen_s)
+    profile.last_seen_s = newer.last_seen_s
     return True
 
 
@@ -350,7 +371,7 @@ def take_pending(profile: Profile) -> Pending:
 
 def visitor_is_linked(profile: Profile, visitor_id: str) -> bool:
     """Whether this visitor's browsing is the customer's already."""
-    return _holds(profile.visitors, _hash(visitor_id, 4))
+    return _holds(profile.visitors, _hash(visitor_id, VISITOR_BYTES))
 
 
 def net_spend(profile: Profile, as_of_ms: int, window: Window | int) -> int:
@@ -363,7 +384,7 @@ def net_spend(profile: Profile, as_of_ms: int, window: Window | int) -> int:
 
 def net_spend_remaining(profile: Profile, as_of_ms: int, until_ms: int, window: Window | int) -> int:
     """What of the spend up to `as_of_ms` still counts at `until_ms` if nothing is bought or returned in between."""
-    since_ms = _counts_since_ms(until_ms, window)
+    since_ms = far_edge(TRADING_PLAN, until_ms, _minutes(window)) * MINUTE_MS
     bought = profile.purchases.read_between(since_ms, as_of_ms + 1)
     returned = profile.returns.read_between(since_ms, as_of_ms + 1)
     return bought[GROSS] - bought[DISCOUNT] - returned[REFUND]
@@ -371,24 +392,20 @@ def net_spend_remaining(profile: Profile, as_of_ms: int, until_ms: int, window: 
 
 def orders_count(profile: Profile, as_of_ms: int, window: Window | int) -> int:
     """Orders up to and including a moment, within a window."""
-    return profile.purchases.read_between(_counts_since_ms(as_of_ms, window), as_of_ms + 1)[ORDERS]
+    since_ms = far_edge(TRADING_PLAN, as_of_ms, _minutes(window)) * MINUTE_MS
+    return profile.purchases.read_between(since_ms, as_of_ms + 1)[ORDERS]
 
 
 def next_spend_expiry_ms(profile: Profile, as_of_ms: int, window: Window | int) -> int | None:
     """When next something leaves the window, a purchase or a return; None if nothing is in it."""
-    since_ms, length_ms = _counts_since_ms(as_of_ms, window), _length_ms(window)
-    starts_ms = [
-        start * MINUTE_MS
-        for tiles in (profile.purchases, profile.returns)
-        for start, _ in tiles.tiles()
-        if since_ms <= start * MINUTE_MS
-    ]
-    return (min(starts_ms) // DAY_MS + 1) * DAY_MS + length_ms if starts_ms else None
+    length = _minutes(window)
+    first, width = far_edge(TRADING_PLAN, as_of_ms, length), grain(TRADING_PLAN, length)
+    starts = [start for tiles in (profile.purchases, profile.returns) for start, _, _ in tiles.tiles()]
+    oldest = min((start for start in starts if start >= first), default=None)
+    if oldest is None or width == EVER:
+        return None
+    return (oldest - oldest % width + width + length) * MINUTE_MS
 
 
-def _length_ms(window: Window | int) -> int:
-    return window if isinstance(window, int) else WINDOWS[window] * MINUTE_MS
-
-
-def _counts_since_ms(until_ms: int, window: Window | int) -> int:
-    return far_edge(TRADING_PLAN, until_ms, _length_ms(window) // MINUTE_MS) * MINUTE_MS
+def _minutes(window: Window | int) -> int:
+    return window // MINUTE_MS if isinstance(window, int) else WINDOWS[window]

@@ -36,7 +36,7 @@ from redis.exceptions import (
 )
 from redis.retry import Retry
 
-from features.store import NOWHERE, Applied, Loaded, Position
+from features.store import NOWHERE, Applied, Loaded, Position, seen
 from schemas.errors import BrokenPromise, SettingsError, StoreUnavailable
 from schemas.records import Seen, Write
 
@@ -115,7 +115,7 @@ class RedisStore:
                 together.hmget(self._state(partition), [POSITION, *wanted])
             answers = together.execute()
         return {
-            key: Seen(_decode(at).entry, value)
+            key: seen(_decode(at), value)
             for wanted, (at, *values) in zip(held_by.values(), answers, strict=True)
             for key, value in zip(wanted, values, strict=True)
         }

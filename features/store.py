@@ -17,7 +17,8 @@ class Position(NamedTuple):
     """Where a partition of the store stands.
 
     `entry` is the number of batches applied, so the next to come is batch number `entry`. `changelog_offset` is
-    where in the changelog the first write not applied yet may lie; `committed_ms` the time of the last applied commit.
+    where in the changelog the first write not applied yet may lie; `committed_ms` the time of the last applied commit,
+    or UNFINISHED while the partition is restored piece by piece: then its values are those of no entry.
     """
 
     entry: int
@@ -26,6 +27,7 @@ class Position(NamedTuple):
 
 
 NOWHERE = Position(entry=0)
+UNFINISHED = -1
 
 
 class Loaded(NamedTuple):
@@ -50,7 +52,10 @@ class Store(Protocol):
         ...
 
     def read(self, keys: Mapping[str, int]) -> dict[str, Seen]:
-        """Values of other partitions: for each key -> partition, its value and that partition's entry, read together."""
+        """Values of other partitions: for each key -> partition, its value and that partition's entry, read together.
+
+        A partition that is being restored is read as empty, at entry 0: what it holds belongs to no entry.
+        """
         ...
 
     def apply(self, partition: int, before: int, after: Position, writes: Sequence[Write]) -> Applied:
@@ -62,6 +67,11 @@ class Store(Protocol):
         ...
 
     def close(self) -> None: ...
+
+
+def seen(position: Position, value: bytes | None) -> Seen:
+    """A value as `Store.read` gives it."""
+    return Seen(0, None) if position.committed_ms == UNFINISHED else Seen(position.entry, value)
 
 
 class _Partition:
@@ -95,7 +105,7 @@ class MemoryStore:
         return Loaded(held.position, {k: held.values[k] for k in wanted if k in held.values}, tuple(due))
 
     def read(self, keys: Mapping[str, int]) -> dict[str, Seen]:
-        return {key: Seen(self._at(p).position.entry, self._at(p).values.get(key)) for key, p in keys.items()}
+        return {key: seen(self._at(p).position, self._at(p).values.get(key)) for key, p in keys.items()}
 
     def apply(self, partition: int, before: int, after: Position, writes: Sequence[Write]) -> Applied:
         held = self._at(partition)

@@ -20,7 +20,7 @@ from features.profile import (
     CAMPAIGNS,
     CARTS,
     DISCOUNT,
-    DWELL_S,
+    DWELL,
     GROSS,
     ITEMS,
     ORDERS,
@@ -43,6 +43,8 @@ from schemas.events import OrderPlaced
 
 HOUR_MS: Final = 60 * MINUTE_MS
 UNIT_MINOR: Final = 100  # amounts are counted in hundreds of minor units: a scale, whatever the currency
+COUNTED: Final = {"views": VIEWS, "dwell": DWELL, "carts": CARTS, "sessions": SESSIONS}
+COUNTED_LATELY: Final = {"views": VIEWS, "carts": CARTS, "sessions": SESSIONS}
 CHANNELS: Final = ("web", "app", "store", "phone")
 BEFORE: Final[tuple[Window, ...]] = ("1h", "1d", "7d", "30d", "90d")
 LATELY: Final[tuple[Window, ...]] = ("1d", "7d", "30d")
@@ -58,7 +60,7 @@ FEATURES: Final[tuple[str, ...]] = (
     "hour_sin", "hour_cos", "weekday_sin", "weekday_cos",
     "is_base_currency", "spend_in_shop", "spend_in_market", "is_known_market",
     # what was browsed before
-    *(f"log_{what}_{window}" for window in BEFORE for what in ("views", "dwell", "carts", "sessions")),
+    *(f"log_{what}_{window}" for window in BEFORE for what in COUNTED),
     "log_views_ever", "log_dwell_ever", "log_carts_ever", "log_sessions_ever", "log_searches_ever", "log_wishlists_ever",
     "carts_per_step", "searches_per_step", "wishlists_per_step", "campaigns_per_step", "came_by_campaign_1d",
     "log_dwell_per_view", "log_views_per_session",
@@ -72,14 +74,12 @@ SINCE_FEATURES: Final[tuple[str, ...]] = (
     "has_ordered_again", "later_against_first_spend",
     "log_returns", "log_returned_items", "log_refund", "refund_share",
     "log_later_views", "log_later_carts", "log_later_sessions", "log_later_wishlists",
-    *(f"log_{what}_lately_{window}" for window in LATELY for what in ("views", "carts", "sessions")),
+    *(f"log_{what}_lately_{window}" for window in LATELY for what in COUNTED_LATELY),
     "later_price_level", "log_hours_since_last_visit",
 )  # fmt: skip
 
 SECOND_FEATURES: Final = FEATURES + SINCE_FEATURES
-FEATURES_VERSION: Final = blake2b(
-    "\n".join((*FEATURES, "", *SINCE_FEATURES)).encode(), digest_size=4
-).hexdigest()
+FEATURES_VERSION: Final = blake2b("\n".join((*FEATURES, "", *SINCE_FEATURES)).encode(), digest_size=4).hexdigest()
 
 
 class Spread(Struct, frozen=True):
@@ -119,9 +119,7 @@ def since_vector(profile: Profile, as_of_ms: int) -> tuple[float, ...]:
     first = profile.first_purchase
     if first is None:
         raise ValueError(f"{profile.customer_id}: expected a first purchase, got none; fold the order first")
-    return _in_order(
-        SINCE_FEATURES, _bought_since(profile, first, as_of_ms) | _browsed_since(profile, first, as_of_ms)
-    )
+    return _in_order(SINCE_FEATURES, _bought_since(profile, first, as_of_ms) | _browsed_since(profile, first, as_of_ms))
 
 
 def _in_order(names: tuple[str, ...], values: Mapping[str, float]) -> tuple[float, ...]:
@@ -160,10 +158,8 @@ def _bought(order: OrderPlaced, rates: Rates) -> dict[str, float]:
     }
 
 
-def _circumstances(
-    order: OrderPlaced, rates: Rates, reference: Reference, log_spend: float
-) -> dict[str, float]:
-    day, week = order.occurred_at_ms / DAY_MS * 2 * pi, order.occurred_at_ms / (7 * DAY_MS) * 2 * pi
+def _circumstances(order: OrderPlaced, rates: Rates, reference: Reference, log_spend: float) -> dict[str, float]:
+    day, week = (order.occurred_at_ms % length_ms / length_ms * 2 * pi for length_ms in (DAY_MS, 7 * DAY_MS))
     channel = order.sales_channel if order.sales_channel in CHANNELS else "other"
     return {f"channel_{name}": name == channel for name in (*CHANNELS, "other")} | {
         "is_gift": order.is_gift,
@@ -186,9 +182,9 @@ def _browsed_before(profile: Profile, order: OrderPlaced, log_bought_price: floa
     browsed, last_ms = profile.browse.read_all(at_ms), profile.browse.latest_ms(at_ms)
     ever, looked_minor = browsed["lifetime"], _looked_price_minor(browsed["30d"])
     steps = ever[VIEWS] + ever[CARTS] + ever[SEARCHES] + ever[WISHLISTS]
-    values: dict[str, float] = {}
-    for name, window in [(f"{window}", window) for window in BEFORE] + [("ever", "lifetime")]:
-        values |= _log_counts(browsed[window], "{}_" + name)
+    values = _log_counts(ever, COUNTED, "ever")
+    for window in BEFORE:
+        values |= _log_counts(browsed[window], COUNTED, window)
     return values | {
         "log_searches_ever": log1p(ever[SEARCHES]),
         "log_wishlists_ever": log1p(ever[WISHLISTS]),
@@ -197,7 +193,7 @@ def _browsed_before(profile: Profile, order: OrderPlaced, log_bought_price: floa
         "wishlists_per_step": _share(ever[WISHLISTS], steps),
         "campaigns_per_step": _share(ever[CAMPAIGNS], steps),
         "came_by_campaign_1d": browsed["1d"][CAMPAIGNS] > 0,
-        "log_dwell_per_view": log1p(_share(ever[DWELL_S], ever[VIEWS])),
+        "log_dwell_per_view": log1p(_share(ever[DWELL], ever[VIEWS])),
         "log_views_per_session": log1p(_share(ever[VIEWS], ever[SESSIONS])),
         "looked_price_level": _log_money(looked_minor),
         "looked_price_level_1d": _log_money(_looked_price_minor(browsed["1d"])),
@@ -217,14 +213,12 @@ def _bought_since(profile: Profile, first: FirstPurchase, as_of_ms: int) -> dict
     bought = profile.purchases.read_between(since_ms, until_ms)
     returned = profile.returns.read_between(since_ms, until_ms)
     orders, items = max(0, bought[ORDERS] - 1), max(0, bought[ITEMS] - first.items)
-    gross = max(0, bought[GROSS] - first.gross_minor)
-    discount = max(0, bought[DISCOUNT] - first.gross_minor + first.net_minor)
+    gross = max(0, bought[GROSS] - first.net_minor - first.discount_minor)
+    discount = max(0, bought[DISCOUNT] - first.discount_minor)
     net, last_ms = max(0, gross - discount - returned[REFUND]), profile.purchases.latest_ms(until_ms)
     return {
-        "log_days_since_first": log1p((as_of_ms - first.at_ms) / DAY_MS),
-        "log_days_since_last_order": log1p(
-            (as_of_ms - (first.at_ms if last_ms is None else last_ms)) / DAY_MS
-        ),
+        "log_days_since_first": log1p(max(0, as_of_ms - first.at_ms) / DAY_MS),
+        "log_days_since_last_order": log1p((as_of_ms - last_ms) / DAY_MS) if last_ms is not None else 0.0,
         "log_later_net_spend": _log_money(net),
         "log_later_orders": log1p(orders),
         "log_later_items": log1p(items),
@@ -245,7 +239,7 @@ def _browsed_since(profile: Profile, first: FirstPurchase, as_of_ms: int) -> dic
     later = profile.browse.read_between(first.at_ms, until_ms)
     values: dict[str, float] = {}
     for window in LATELY:
-        values |= _log_counts(lately[window], "{}_lately_" + window)
+        values |= _log_counts(lately[window], COUNTED_LATELY, f"lately_{window}")
     return values | {
         "log_later_views": log1p(later[VIEWS]),
         "log_later_carts": log1p(later[CARTS]),
@@ -259,9 +253,8 @@ def _browsed_since(profile: Profile, first: FirstPurchase, as_of_ms: int) -> dic
 # ---- scales ------------------------------------------------------------------------------------------------------------
 
 
-def _log_counts(measures: Sequence[int], name: str) -> dict[str, float]:
-    counted = {"views": VIEWS, "dwell": DWELL_S, "carts": CARTS, "sessions": SESSIONS}
-    return {"log_" + name.format(what): log1p(measures[index]) for what, index in counted.items()}
+def _log_counts(measures: Sequence[int], counted: Mapping[str, int], when: str) -> dict[str, float]:
+    return {f"log_{what}_{when}": log1p(measures[index]) for what, index in counted.items()}
 
 
 def _log_money(minor: float) -> float:

@@ -68,9 +68,14 @@ def learn(state: State, batch: Batch, policy: LearnPolicy) -> Decision:
     """Everything that follows from a batch of examples."""
     lesson = _Lesson(_recall(state.values.get(MODEL)), policy)
     for record in batch.records():
-        if isinstance(record.event, ExampleReady):
-            lesson.take(record, record.event)
+        lesson.take(record, _example(record))
     return lesson.decision()
+
+
+def _example(record: Record) -> ExampleReady:
+    if not isinstance(record.event, ExampleReady):
+        raise TypeError(f"{record.where}: {type(record.event).__name__} does not belong here")
+    return record.event
 
 
 def _recall(value: bytes | None) -> Learned:

@@ -118,9 +118,7 @@ class Rule(Struct, array_like=True):
         """The distributions that features are placed in; neutral until they rest on something."""
         if self.spend.count < PRIOR_REFERENCES + KNOWN:
             return NEUTRAL
-        known = [
-            (market, moments) for market, moments in sorted(self.markets.items()) if moments.count >= KNOWN
-        ]
+        known = [(market, moments) for market, moments in sorted(self.markets.items()) if moments.count >= KNOWN]
         return Reference(_spread(self.spend), {market: _spread(moments) for market, moments in known})
 
 

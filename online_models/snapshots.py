@@ -33,9 +33,7 @@ class Parameters(Struct, frozen=True, array_like=True):
         """The same model for scoring without River. A feature that never varied says nothing."""
         terms = (
             Term(index, mean, variance**0.5, weight, self.bound)
-            for index, (mean, variance, weight) in enumerate(
-                zip(self.means, self.variances, self.weights, strict=True)
-            )
+            for index, (mean, variance, weight) in enumerate(zip(self.means, self.variances, self.weights, strict=True))
             if variance > 0
         )
         return Linear(self.intercept, tuple(terms))

@@ -83,8 +83,7 @@ def _placements(scores: Sequence[float], outcomes: Sequence[bool]) -> tuple[floa
     """The AUC, and for every example the share of the other class that it is placed rightly against."""
     overall = _midranks(scores)
     within = {
-        kind: iter(_midranks([s for s, o in zip(scores, outcomes, strict=True) if o is kind]))
-        for kind in (True, False)
+        kind: iter(_midranks([s for s, o in zip(scores, outcomes, strict=True) if o is kind])) for kind in (True, False)
     }
     positives = sum(outcomes)
     negatives = len(outcomes) - positives

@@ -22,6 +22,7 @@ class KafkaPublisher:
     def __init__(self, bootstrap: str, config: Mapping[str, Any] | None = None, give_up_ms: int = 120_000) -> None:
         self._producer = Producer(
             {
+                "log_level": 3,  # what passes (a coordinator that is loading) is tried again, not told
                 **(config or {}),
                 "bootstrap.servers": bootstrap,
                 "enable.idempotence": True,
@@ -46,11 +47,17 @@ class KafkaPublisher:
     ) -> None:
         """Hand over a record, waiting while the queue is full. Raises `LogUnavailable` once a record was not delivered."""
         self._raise_failures()
-        stamp = {} if timestamp_ms is None else {"timestamp": timestamp_ms}
+        stamp = timestamp_ms or 0  # 0: the time of producing
         while True:
             try:
                 self._producer.produce(
-                    topic, value, key, partition, on_delivery=self._reported, headers=list(headers), **stamp
+                    topic,
+                    value,
+                    key,
+                    partition,
+                    on_delivery=self._reported,
+                    timestamp=stamp,
+                    headers=list(headers),
                 )
                 break
             except BufferError:

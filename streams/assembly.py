@@ -6,6 +6,7 @@ Tests call this too, so that what they try is what runs in earnest.
 import time
 from collections import Counter
 from collections.abc import Callable, Iterable
+from functools import cache
 from uuid import uuid4
 
 from msgspec import Struct, field
@@ -73,13 +74,12 @@ def station(
     wire = Wire(
         source=f"/{settings.namespace}/{processor.name}",
         partitions=lambda topic: partition_count(topic, settings.partitions),
-        schema_id=registry.schema_id,
+        schema_id=cache(registry.schema_id),  # asked for with every output
     )
     schemas = Schemas(registry)
     intake = Intake(processor.sources, reader(schemas), intake_policy(settings))
-    recovery = Recovery(
-        processor.name, log, store, wire.batch_log(processor.name), wire.changelog(processor.name), entry_reader(schemas)
-    )
+    names = wire.batch_log(processor.name), wire.changelog(processor.name)
+    recovery = Recovery(processor.name, log, store, *names, entry_reader(schemas), clock)
     return Station(processor.name, Shell(intake, Committer(processor, log, store, wire, clock), recovery, log, clock))
 
 

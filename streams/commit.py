@@ -183,14 +183,12 @@ def up_to(batch: Batch, count: int) -> Batch:
 
 
 def mark(batch: Batch, culprit: Record, error: Exception) -> Batch:
-    fault = Fault(
-        "core",
-        "$",
-        "a record the core can decide",
-        repr(error)[:200],
-        "report it with the record; then retry",
-    )
-    return exclude(batch, {(culprit.topic, culprit.offset): fault})
+    return exclude(batch, {(culprit.topic, culprit.offset): undigested(repr(error)[:200])})
+
+
+def undigested(error: str) -> Fault:
+    """The fault of a record that the core failed on. `error` is what the batch log keeps of it."""
+    return Fault("core", "$", "a record the core can decide", error, "report it with the record; then retry")
 
 
 def exclude(batch: Batch, faults: Mapping[tuple[str, int], Fault]) -> Batch:

@@ -16,9 +16,7 @@ by_day_and_customer = itemgetter(0, 1)
 
 def events(data: Path, tally: Tally) -> Iterator[Sent]:
     """One order a customer and day, by day and customer."""
-    everything = sorted(
-        _usable(data, tally), key=by_day_and_customer
-    )  # stable: a day's lines stay as they were
+    everything = sorted(_usable(data, tally), key=by_day_and_customer)  # stable: a day's lines stay as they were
     for (day, customer), lines in groupby(everything, by_day_and_customer):
         yield "orders", _order(day, customer, list(lines), tally)
 

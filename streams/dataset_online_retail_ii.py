@@ -139,8 +139,7 @@ def _order(invoice: _Invoice) -> OrderPlaced:
         currency=CURRENCY,
         market=invoice.market,
         lines=tuple(
-            OrderLine(sku=sku, quantity=quantity, unit_price_minor=price)
-            for sku, quantity, price in invoice.lines
+            OrderLine(sku=sku, quantity=quantity, unit_price_minor=price) for sku, quantity, price in invoice.lines
         ),
     )
 
@@ -167,9 +166,7 @@ class _RecentOrders:
     def note(self, event: Incoming) -> Incoming:
         if not isinstance(event, OrderPlaced | ItemsReturned) or event.customer_id is None:
             return event
-        fresh = [
-            order for order in self._orders[event.customer_id] if order[0] > event.occurred_at_ms - DAY_MS
-        ]
+        fresh = [order for order in self._orders[event.customer_id] if order[0] > event.occurred_at_ms - DAY_MS]
         self._orders[event.customer_id] = fresh
         skus = Counter[str]()
         for line in event.lines:

@@ -156,7 +156,7 @@ class _Scorer:
                 raise TypeError(f"{record.where}: {type(event).__name__} does not belong here")
 
     def _browsed(self, record: Record, event: PageBrowsed) -> None:
-        if event.currency is not None and not self._converts(record, event.currency, "currency"):
+        if event.currency is not None and not self._converts(record, event.currency):
             return
         at_ms = event.occurred_at_ms
         if event.customer_id is not None:
@@ -175,8 +175,10 @@ class _Scorer:
         if order.customer_id is None:
             self.counts["guests"] += 1
             return
+        if not self._converts(record, order.currency):
+            return
         profile = self.working.profile_or_new(order.customer_id, order.occurred_at_ms)
-        if not self._is_acceptable(record, order, profile, "order_id", order.order_id):
+        if not self._is_new(record, order, profile, "order_id", order.order_id):
             return
         self._meet_visitor(record, order, profile)
         is_first = profile.first_purchase is None
@@ -203,8 +205,10 @@ class _Scorer:
         if event.customer_id is None:
             self.counts["guests"] += 1
             return
+        if not self._converts(record, event.currency):
+            return
         profile = self.working.profile_or_new(event.customer_id, event.occurred_at_ms)
-        if not self._is_acceptable(record, event, profile, "return_id", event.return_id):
+        if not self._is_new(record, event, profile, "return_id", event.return_id):
             return
         fold_return(profile, event, self.policy.rates, self.policy.outcomes_ms)
         if wants_second_look(profile, event.occurred_at_ms, self.policy):
@@ -295,44 +299,28 @@ class _Scorer:
 
     # ---- shared steps --------------------------------------------------------------------------------------------
 
-    def _is_acceptable(
-        self,
-        record: Record,
-        event: OrderPlaced | ItemsReturned,
-        profile: Profile,
-        field: str,
-        document_id: str,
+    def _is_new(
+        self, record: Record, event: OrderPlaced | ItemsReturned, profile: Profile, field: str, document_id: str
     ) -> bool:
-        """Known currency, and neither a repetition nor another document under a known id."""
-        if not self._converts(record, event.currency, "currency"):
-            return False
+        """Neither a repetition nor another document under a known id."""
         known = recognise(profile, document_id, event)
         if known == "conflict":
-            cure = f"give every document an {field} of its own; send corrections as returns or new orders"
-            self._reject(
-                record, Fault("conflict", field, "the content sent before under this id", document_id, cure)
-            )
-        return not self._is_repeated(known == "duplicate") and known == "new"
+            cure = f"give every document a {field} of its own; send corrections as returns or new orders"
+            self._reject(record, Fault("conflict", field, "the content sent before under this id", document_id, cure))
+        self.counts["duplicates"] += known == "duplicate"
+        return known == "new"
 
     def _is_repeated(self, repeated: bool) -> bool:
         self.counts["duplicates"] += repeated
         return repeated
 
-    def _converts(self, record: Record, currency: str, field: str) -> bool:
-        if self.policy.rates.knows(currency):
-            return True
-        known = ", ".join(self.policy.rates.known)
-        self._reject(
-            record,
-            Fault(
-                "wrong_currency",
-                field,
-                f"one of {known}",
-                currency,
-                "add its rate to [money.rates], then retry",
-            ),
-        )
-        return False
+    def _converts(self, record: Record, currency: str) -> bool:
+        """Whether amounts in this currency can be counted."""
+        rates = self.policy.rates
+        if not rates.knows(currency):
+            cure = "add its rate to [money.rates], then retry"
+            self._reject(record, Fault("wrong_currency", "currency", f"one of {', '.join(rates.known)}", currency, cure))
+        return rates.knows(currency)
 
     def _reject(self, record: Record, fault: Fault) -> None:
         self.counts["rejected"] += 1

@@ -3,9 +3,11 @@
 Shared by the parts of the Kafka log; `kafka_log.py` puts them together.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from typing import Any
+from operator import methodcaller
+from time import monotonic, sleep
+from typing import Any, TypeVar
 
 import structlog
 from confluent_kafka import KafkaError, KafkaException
@@ -15,12 +17,16 @@ from msgspec import Struct
 from schemas.errors import LogUnavailable, SettingsError
 from streams.log import Message
 
+ABANDONED_MS = 10_000  # how often the broker looks for transactions past their timeout
+Answer = TypeVar("Answer")
 Config = dict[str, Any]  # librdkafka takes text, numbers and callbacks alike
 
 # Errors of librdkafka's own, not of a broker, begin with an underscore.
 END_OF_PARTITION = KafkaError._PARTITION_EOF  # noqa: SLF001  as said
 POLLED_TOO_LATE = KafkaError._MAX_POLL_EXCEEDED  # noqa: SLF001  as said
 QUEUE_FULL = KafkaError._QUEUE_FULL  # noqa: SLF001  as said
+MOVING = {KafkaError.NOT_LEADER_FOR_PARTITION, KafkaError.LEADER_NOT_AVAILABLE}  # a new leader is being found
+CONNECTING = {KafkaError._TRANSPORT, KafkaError._RESOLVE}  # noqa: SLF001  as said
 
 
 class KafkaSettings(Struct, frozen=True):
@@ -29,15 +35,17 @@ class KafkaSettings(Struct, frozen=True):
     bootstrap: str
     namespace: str = "maitred"
     security: Mapping[str, str] = {}
-    fetch_wait_max_ms: int = (
-        20  # also bounds how long the end of a partition goes unnoticed; 10 on the mock broker
-    )
-    transaction_timeout_ms: int = (
-        10_000  # a killed worker's open transaction hides later records for this long
-    )
+    fetch_wait_max_ms: int = 20  # also bounds how long the end of a partition goes unnoticed; 10 on the mock broker
+    transaction_timeout_ms: int = 10_000  # a killed worker's open transaction hides later records for this long
     session_timeout_ms: int = 10_000  # a killed worker's partitions move on after this long
     max_poll_interval_ms: int = 300_000  # restoring a wiped store happens between two polls
+    is_embedded: bool = False  # the broker inside librdkafka, which needs some help
     answer_timeout_ms: int = 15_000  # after this long without an answer Kafka counts as unavailable
+
+    @property
+    def unsettled_ms(self) -> int:
+        """The longest that somebody's transaction may stay open: its timeout, until the broker looks, until it answers."""
+        return self.transaction_timeout_ms + ABANDONED_MS + self.answer_timeout_ms
 
     def wire(self, topic: str) -> str:
         """The name of a topic, or of a group, at the broker."""
@@ -75,6 +83,9 @@ class KafkaSettings(Struct, frozen=True):
 
 
 def _tell(error: KafkaError) -> None:
+    """Log what a client meets by itself, but not each attempt to connect: calls without an answer say that."""
+    if error.code() in CONNECTING:
+        return
     structlog.get_logger().warning("kafka_client", error=error.name(), text=error.str())
 
 
@@ -103,11 +114,30 @@ def answering(doing: str) -> Iterator[None]:
         raise LogUnavailable(f"{doing}: {explain(cause(error))}") from error
 
 
+def persist(call: Callable[[float], Answer], patience_ms: int) -> Answer:
+    """Call until it succeeds, while its errors may pass; it is told how many seconds are left."""
+    deadline = monotonic() + patience_ms / 1000
+    while True:
+        try:
+            return call(max(deadline - monotonic(), 0.1))
+        except KafkaException as error:
+            may_pass = cause(error).retriable() or cause(error).code() in MOVING
+            if not may_pass or monotonic() >= deadline:
+                raise
+            sleep(0.01)
+
+
+# For a header name that isn't UTF-8 the binding returns a list with a null pointer in it and leaves an exception behind.
+# Called through C, as here, Python notices and raises SystemError; `message.headers()` in a hot function would go on with
+# the list and crash. Never ask such a message twice.
+headers_of = methodcaller("headers")
+
+
 def received(topic: str, message: KafkaMessage) -> Message:
     """A consumed record as our `Message`."""
     try:
-        headers = message.headers() or ()
-    except SystemError:  # a header name that isn't UTF-8; asked again, the list would hold a null pointer
+        headers = headers_of(message) or ()
+    except SystemError:
         headers = ()
     return Message(
         topic,
@@ -116,5 +146,5 @@ def received(topic: str, message: KafkaMessage) -> Message:
         message.timestamp()[1],
         message.key(),
         message.value(),
-        tuple(headers),  # type: ignore[arg-type] # the stubs allow what only a producer may give: str values, dicts
+        tuple([(name, value or b"") for name, value in headers]) if headers else (),
     )

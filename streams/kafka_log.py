@@ -32,15 +32,11 @@ from streams.log import Listener, Message, OutMessage, TopicPartition
 
 __all__ = ["KafkaLog", "KafkaSettings"]
 
-ABANDONED_MS = 10_000  # how often the broker looks for transactions past their timeout
-
 
 class KafkaLog:
     """One processor's place at Kafka. `poll`, `seek` and `committed` belong to one thread; `commit` may have another."""
 
-    def __init__(
-        self, settings: KafkaSettings, processor: str, sources: Sequence[str], instance: str
-    ) -> None:
+    def __init__(self, settings: KafkaSettings, processor: str, sources: Sequence[str], instance: str) -> None:
         self._settings = settings
         self._topics = {settings.wire(topic): topic for topic in sources}
         self._group_id = settings.wire(processor)
@@ -54,7 +50,7 @@ class KafkaLog:
         self._ended: dict[TopicPartition, int] = {}  # where the end of the partition was last seen
         self._is_drained = False  # the last poll took all there was
         self._failure = ""  # told by the next poll: this one has records to hand over
-        self._mismatch = ""  # told by every poll, until another assignment
+        self._uneven: dict[str, set[int]] = {}  # an assignment that can't be worked on
         self._polling = Lock()
         self._is_closed = False
 
@@ -76,31 +72,33 @@ class KafkaLog:
         with answering(f"group {self._group_id}"):
             self._consumer.subscribe(list(self._topics), on_assign=self._assigned, on_revoke=self._revoked)
 
+    # Called by librdkafka from within `poll` and `close`; what they raise would be lost.
+
     def _assigned(self, consumer: Consumer, places: list[Place]) -> None:
-        self._membership = consumer.consumer_group_metadata()
         consumer.assign([])
-        self._mismatch = self._uneven(places)
-        if self._listener and not self._mismatch:
+        if self._is_closed:
+            return
+        self._membership = consumer.consumer_group_metadata()
+        held = {wire: {p.partition for p in places if p.topic == wire} for wire in self._topics}
+        self._uneven = {} if len(set(map(frozenset, held.values()))) == 1 else held
+        if self._listener and not self._uneven:
             self._listener.assigned({place.partition for place in places})
 
     def _revoked(self, consumer: Consumer, places: list[Place]) -> None:
         if self._listener:
             self._listener.revoked({place.partition for place in places})
-        self._membership, self._mismatch = None, ""
+        self._membership, self._uneven = None, {}
         self._stand_at({})
         consumer.unassign()
 
-    def _uneven(self, places: Iterable[Place]) -> str:
-        """What is wrong with an assignment that does not give the same partitions of every source."""
-        held: dict[str, set[int]] = {wire: set() for wire in self._topics}
-        for place in places:
-            held[place.topic].add(place.partition)
-        if len({frozenset(partitions) for partitions in held.values()}) == 1:
-            return ""
+    def _check_even(self) -> None:
+        """Refuse to work on sources that do not share their partitions."""
+        if not self._uneven:
+            return
         counts = ", ".join(f"{wire} {count}" for wire, count in sorted(self._counts().items()))
-        return (
+        raise LogUnavailable(
             f"group {self._group_id}: expected the same partitions of every source, got "
-            f"{ {wire: sorted(partitions) for wire, partitions in held.items()} }; partitions there are: {counts}. "
+            f"{ {wire: sorted(held) for wire, held in self._uneven.items()} }; partitions there are: {counts}. "
             "Sources need equal counts, and every member of the group the same sources"
         )
 
@@ -119,10 +117,14 @@ class KafkaLog:
             if self._is_closed:
                 return ()
             with answering(f"group {self._group_id}"):
-                taken = self._consumer.consume(max_records, timeout_ms / 1000)
-        if self._mismatch:
-            raise LogUnavailable(self._mismatch)
+                taken = self._take(max_records, timeout_ms / 1000)
+        self._check_even()
         return self._hand_over(taken, max_records)
+
+    def _take(self, max_records: int, timeout_s: float) -> list[KafkaMessage]:
+        """Wait for the first record, then take what lies at hand: `consume` alone would wait for as many as it may take."""
+        first = self._consumer.poll(timeout_s)
+        return [] if first is None else [first, *self._consumer.consume(max_records - 1, 0)]
 
     def _hand_over(self, taken: list[KafkaMessage], max_records: int) -> list[Message]:
         messages, ended = [], {}
@@ -148,9 +150,7 @@ class KafkaLog:
         place = (topic, partition)
         if self._given.get(place, 0) > next_offset:
             return True
-        _, end = self._consumer.get_watermark_offsets(
-            Place(self._settings.wire(topic), partition), cached=True
-        )
+        _, end = self._consumer.get_watermark_offsets(Place(self._settings.wire(topic), partition), cached=True)
         known = max(next_offset, self._ended.get(place, 0))
         return end < 0 or end - known > (1 if self._is_drained else 0)
 
@@ -163,9 +163,8 @@ class KafkaLog:
 
     def _stable_offsets(self, places: list[Place]) -> list[Place]:
         """Waits: librdkafka asks for stable offsets, again and again while a transaction holds some back."""
-        patience_ms = self._settings.transaction_timeout_ms + ABANDONED_MS + self._settings.answer_timeout_ms
         with answering(f"group {self._group_id}: committed offsets"):
-            found = self._consumer.committed(places, patience_ms / 1000)
+            found = self._consumer.committed(places, self._settings.unsettled_ms / 1000)
         for place in found:
             if place.error:
                 raise LogUnavailable(f"committed offset of {place.topic}[{place.partition}]: {place.error}")
@@ -182,6 +181,7 @@ class KafkaLog:
         self._stand_at(positions)
         with answering(f"group {self._group_id}"):
             self._consumer.assign(self._places(positions, positions))
+            self._consumer.resume(self._places(positions))  # a pause outlives an assignment
 
     def _stand_at(self, positions: Mapping[TopicPartition, int]) -> None:
         self._positions = dict(positions)
@@ -216,7 +216,14 @@ class KafkaLog:
         offsets = {**self._held_back(messages, offsets), **offsets}
         ends = self._transactions.commit(messages, offsets, membership)
         self._positions.update(offsets)
+        if self._settings.is_embedded:
+            self._commit_apart(offsets)
         return ends
+
+    def _commit_apart(self, offsets: Mapping[TopicPartition, int]) -> None:
+        """The embedded broker takes the offsets of a transaction and forgets them."""
+        with answering(f"group {self._group_id}"):
+            self._consumer.commit(offsets=self._places(offsets, offsets), asynchronous=False)
 
     def _held_back(
         self, messages: Sequence[OutMessage], offsets: Mapping[TopicPartition, int]
@@ -243,9 +250,7 @@ class KafkaLog:
     ) -> list[Place]:
         wire = self._settings.wire
         return [
-            Place(wire(topic), partition, offsets[topic, partition])
-            if offsets
-            else Place(wire(topic), partition)
+            Place(wire(topic), partition, offsets[topic, partition]) if offsets else Place(wire(topic), partition)
             for topic, partition in sources
         ]
 

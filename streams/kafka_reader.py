@@ -1,6 +1,8 @@
 """The looking-up half of the Kafka log: what is committed in a partition, without being anybody's consumer.
 
-`Recovery` reads the end of a batch log with it, and the part of a changelog that the store still lacks.
+`Recovery` reads the end of a batch log with it, and the part of a changelog that the store still lacks. It must miss
+nothing: a transaction may be committed and its records still be hidden, until the broker has marked every partition. So
+the end is what has been *written* when asked (the high watermark), and reading waits for transactions open before it.
 """
 
 from collections.abc import Iterator
@@ -10,7 +12,7 @@ from confluent_kafka import Consumer
 from confluent_kafka import TopicPartition as Place
 
 from schemas.errors import LogUnavailable
-from streams.kafka_client import END_OF_PARTITION, KafkaSettings, answering, explain, received
+from streams.kafka_client import END_OF_PARTITION, KafkaSettings, answering, explain, persist, received
 from streams.log import Message
 
 AT_ONCE = 2_000
@@ -25,6 +27,7 @@ class KafkaReader:
         self._settings = settings
         self._config = settings.reading(group, fetch_wait_max_ms=min(WAIT_MS, settings.fetch_wait_max_ms))
         self._consumer: Consumer | None = None
+        self._asking: Consumer | None = None  # sees what is not committed too
         self._turn = 0
 
     def last(self, topic: str, partition: int) -> Message | None:
@@ -44,15 +47,22 @@ class KafkaReader:
         return self._scan(topic, partition, max(low, from_offset), end)
 
     def bounds(self, topic: str, partition: int) -> tuple[int, int]:
-        """The first offset that is kept, and the one after the last that is committed (the last stable offset)."""
+        """The first offset that is kept, and the one after the last that is written, committed or not."""
         place = Place(self._settings.wire(topic), partition)
         with answering(f"{place.topic}[{partition}]"):
-            return self._opened().get_watermark_offsets(place, self._settings.answer_timeout_ms / 1000)
+            return persist(
+                lambda left: self._asked().get_watermark_offsets(place, left), self._settings.answer_timeout_ms
+            )
 
     def close(self) -> None:
-        consumer, self._consumer = self._consumer, None
-        if consumer is not None:
-            consumer.close()
+        for consumer in (self._consumer, self._asking):
+            if consumer is not None:
+                consumer.close()
+        self._consumer = self._asking = None
+
+    def _asked(self) -> Consumer:
+        self._asking = self._asking or Consumer({**self._config, "isolation.level": "read_uncommitted"})
+        return self._asking
 
     def _opened(self) -> Consumer:
         self._consumer = self._consumer or Consumer(self._config)
@@ -85,8 +95,8 @@ class KafkaReader:
                 deadline = self._deadline()
             elif monotonic() > deadline:
                 raise LogUnavailable(
-                    f"{topic}[{partition}]: no record or end within {self._settings.answer_timeout_ms} ms"
+                    f"{topic}[{partition}]: neither a record nor the end within {self._settings.unsettled_ms} ms"
                 )
 
     def _deadline(self) -> float:
-        return monotonic() + self._settings.answer_timeout_ms / 1000
+        return monotonic() + self._settings.unsettled_ms / 1000

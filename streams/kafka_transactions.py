@@ -7,7 +7,7 @@ offsets come first, but after a fixed 20 ms if a record does. So offsets go firs
 
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
-from time import monotonic, sleep
+from time import monotonic
 from typing import Any
 
 from confluent_kafka import KafkaError, KafkaException, Producer
@@ -15,7 +15,7 @@ from confluent_kafka import Message as KafkaMessage
 from confluent_kafka import TopicPartition as Place
 
 from schemas.errors import CommitUnsettled, LogUnavailable
-from streams.kafka_client import QUEUE_FULL, KafkaSettings, cause, explain
+from streams.kafka_client import QUEUE_FULL, KafkaSettings, cause, explain, persist
 from streams.log import OutMessage, TopicPartition
 
 ABORT_SECONDS = 5.0
@@ -37,7 +37,7 @@ class Transactions:
         self.close()
         self._producer = producer = Producer(self._config())
         try:
-            _persist(producer.init_transactions, self._settings.answer_timeout_ms)
+            persist(producer.init_transactions, self._settings.answer_timeout_ms)
         except KafkaException as error:
             raise LogUnavailable(f"producer {self._id}: {explain(cause(error))}") from error
         self._settled = True
@@ -85,9 +85,9 @@ class Transactions:
         patience_ms = self._settings.transaction_timeout_ms
         places = [Place(self._settings.wire(topic), p, at) for (topic, p), at in offsets.items()]
         producer.begin_transaction()
-        _persist(lambda left: producer.send_offsets_to_transaction(places, group, left), patience_ms)
+        persist(lambda left: producer.send_offsets_to_transaction(places, group, left), patience_ms)
         ends = self._produce(producer, messages)
-        _persist(producer.commit_transaction, patience_ms)
+        persist(producer.commit_transaction, patience_ms)
         return ends
 
     def _produce(self, producer: Producer, messages: Sequence[OutMessage]) -> dict[TopicPartition, int]:
@@ -136,15 +136,3 @@ def _reporter(ends: dict[TopicPartition, int], place: TopicPartition) -> Deliver
             ends[place] = offset + 1
 
     return delivered
-
-
-def _persist(call: Callable[[float], None], patience_ms: int) -> None:
-    """Call until it succeeds, while its errors may pass; it is told how many seconds are left."""
-    deadline = monotonic() + patience_ms / 1000
-    while True:
-        try:
-            return call(max(deadline - monotonic(), 0.1))
-        except KafkaException as error:
-            if not cause(error).retriable() or monotonic() >= deadline:
-                raise
-            sleep(0.01)

@@ -4,7 +4,7 @@ from datetime import UTC, date, datetime, time
 
 from features.money import Rates
 from online_models.learner import LearnPolicy
-from streams.assignment import AssignmentPolicy
+from streams.assignment_policy import AssignmentPolicy
 from streams.currencies import millionths
 from streams.intake import IntakePolicy
 from streams.kafka_client import KafkaSettings
@@ -34,6 +34,7 @@ def scoring_policy(settings: Settings) -> Policy:
         vip_tier=tier_names.index(scoring.vip_tier) + 1 if scoring.vip_tier else None,
         decide_from_ms=_start_of_day_ms(scoring.decide_from) if scoring.decide_from else 0,
         visitor_kept_ms=scoring.visitors_kept_days * DAY_MS,
+        reasons=scoring.reasons,
     )
 
 
@@ -62,6 +63,28 @@ def intake_policy(settings: Settings) -> IntakePolicy:
         max_idle_ms=batch.max_idle_ms,
         buffer_records=batch.buffer_records,
         follow_clock=settings.time == "wall",
+    )
+
+
+def assignment_policy(settings: Settings) -> AssignmentPolicy:
+    terms = settings.assignment
+    return AssignmentPolicy(
+        version=policy_version(settings),
+        consent="opt_in" if terms.consent == "granted" else "opt_out",
+        experiment=terms.experiment,
+        control_share=round(terms.control_share * MILLION),
+        service_days=terms.service_days,
+        contact_within_hours=terms.contact_within_hours,
+        planning_window_days=terms.planning_window_days,
+        channel_otherwise=terms.recommended_channel,
+        channel_online=terms.online_channel,
+        online_within_minutes=terms.online_within_minutes,
+        serve_vips=terms.serve_vips,
+        rest_days=terms.rest_days,
+        waiting_days=terms.waiting_days,
+        waiting_limit=terms.waiting_limit,
+        expected_looks=terms.expected_looks,
+        recent_looks=terms.recent_looks,
     )
 
 

@@ -10,7 +10,7 @@ from online_models.learner import LearnPolicy
 from online_models.model import Model, load_model
 from schemas.records import Batch, Decision, Needs, Output, Record, Run, Seen, State
 from streams import assignment, engine
-from streams.assignment import AssignmentPolicy
+from streams.assignment_policy import AssignmentPolicy
 from streams.door import Admitted, admit
 from streams.policy import Policy
 

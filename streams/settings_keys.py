@@ -112,14 +112,12 @@ class Worker(Struct, frozen=True, kw_only=True):
             pattern=r"^[A-Za-z0-9._-]{0,64}$",
         ),
     ] = ""
-    data_dir: Annotated[
-        Text, says("A folder for the process's own small files. Nothing of worth is kept there.")
-    ] = ".maitred"
+    data_dir: Annotated[Text, says("A folder for the process's own small files. Nothing of worth is kept there.")] = (
+        ".maitred"
+    )
     web_host: Annotated[
         Text,
-        says(
-            "Where health and metrics are served. Loopback, unless something in front of it keeps strangers out."
-        ),
+        says("Where health and metrics are served. Loopback, unless something in front of it keeps strangers out."),
     ] = "127.0.0.1"
     web_port: Annotated[int, says("The port for it; 0 serves nothing.", ge=0, le=65_535)] = 6066
 
@@ -128,12 +126,10 @@ class Batch(Struct, frozen=True, kw_only=True):
     """How records are gathered into what is committed at once. Never changes what is decided."""
 
     max_records: Annotated[int, says("Records in a batch, at most.", ge=1, le=100_000)] = 2_000
-    max_bytes: Annotated[int, says("Bytes of records in a batch, at most.", ge=1_000, le=1_000_000_000)] = (
-        8_000_000
+    max_bytes: Annotated[int, says("Bytes of records in a batch, at most.", ge=1_000, le=1_000_000_000)] = 8_000_000
+    max_wait_ms: Annotated[int, says("How long one poll waits for records while there are none.", ge=1, le=60_000)] = (
+        100
     )
-    max_wait_ms: Annotated[
-        int, says("How long one poll waits for records while there are none.", ge=1, le=60_000)
-    ] = 100
     allowed_lateness_ms: Annotated[
         int,
         says(
@@ -251,12 +247,15 @@ class TierChanges(Struct, frozen=True, kw_only=True):
 class Assignment(Struct, frozen=True, kw_only=True):
     """Who gets a personal advisor: rules, then the price of a place, then the arm of the experiment."""
 
+    consent: Annotated[
+        Literal["granted", "not_withdrawn"],
+        says("Whether a customer must have agreed to personal advice, or only must not have refused it."),
+    ] = "granted"
+    serve_vips: Annotated[bool, says("Whether customers who are VIP already may be given an advisor.")] = False
     experiment: Annotated[
         Name,
-        says(
-            "The experiment's name. A new name draws treatment and control anew, for customers not yet drawn."
-        ),
-    ] = "first"
+        says("The experiment's name. A new name draws treatment and control anew, for customers not yet drawn."),
+    ] = "advisors"
     control_share: Annotated[
         float,
         says(
@@ -265,13 +264,10 @@ class Assignment(Struct, frozen=True, kw_only=True):
             lt=1,
         ),
     ] = 0.1
-    consent: Annotated[
-        Literal["granted", "not_withdrawn"],
-        says("Whether a customer must have agreed to personal advice, or only must not have refused it."),
-    ] = "not_withdrawn"
-    service_days: Annotated[
-        Days, says("How long an advisor serves a customer; then the place is free again.")
-    ] = 180
+    service_days: Annotated[Days, says("How long an advisor serves a customer; then the place is free again.")] = 90
+    rest_days: Annotated[
+        int, says("How long after a service ended or was declined none is offered again.", ge=0, le=3_650)
+    ] = 90
     contact_within_hours: Annotated[
         int,
         says(
@@ -280,10 +276,25 @@ class Assignment(Struct, frozen=True, kw_only=True):
             le=8_760,
         ),
     ] = 48
+    waiting_days: Annotated[Days, says("How long a customer who passed while no advisor was free waits for one.")] = 7
+    waiting_limit: Annotated[int, says("How many may wait in a pool.", ge=0, le=10_000)] = 50
     planning_window_days: Annotated[
         Days, says("How far ahead places and looks are weighed against each other to set the price.")
     ] = 14
+    expected_looks: Annotated[
+        int,
+        says(
+            "Eligible looks expected in a planning window, of a pool that has not seen a whole one yet.",
+            ge=1,
+            le=10_000_000,
+        ),
+    ] = 400
+    recent_looks: Annotated[
+        int, says("The price is a quantile of so many of the pool's latest looks.", ge=10, le=10_000)
+    ] = 400
     recommended_channel: Annotated[Word, says("How the first contact should be made.")] = "email"
+    online_channel: Annotated[Word, says("How, with a customer who was seen a moment ago.")] = "chat"
+    online_within_minutes: Annotated[int, says("What counts as a moment ago, in minutes.", ge=0, le=1_440)] = 15
 
 
 class Learning(Struct, frozen=True, kw_only=True):
@@ -316,9 +327,7 @@ class Settings(Struct, frozen=True, kw_only=True):
 
     namespace: Annotated[
         Name,
-        says(
-            "Goes before the name of every topic, group and Redis key, so that several may share the servers."
-        ),
+        says("Goes before the name of every topic, group and Redis key, so that several may share the servers."),
     ] = "maitred"
     time: Annotated[
         Literal["wall", "event"],

@@ -11,12 +11,14 @@ from typing import NamedTuple
 
 import structlog
 
-from schemas.errors import BrokenPromise, LogUnavailable, StoreAhead, StoreUnavailable
+from schemas.errors import BrokenPromise, LogUnavailable, StoreUnavailable
 from schemas.records import Run
 from streams.commit import Committed, Committer
 from streams.intake import Intake
 from streams.log import Clock, Log
 from streams.recovery import Recovery
+
+NEVER_MS = -(2**53)
 
 
 class Cut(NamedTuple):
@@ -62,9 +64,9 @@ class Shell:
             self._must_recover = True
 
     def revoked(self, partitions: Collection[int]) -> None:
-        """Waits for a commit that is under way, then lets go."""
+        """Waits for a commit that is under way, then lets go. What was cut is dropped, so what is kept is recovered."""
         with self._commit_lock, self._buffer_lock:
-            self._era += 1
+            self.recover_soon()
             for partition in partitions:
                 self._assigned.discard(partition)
                 self._forget(partition)
@@ -77,10 +79,15 @@ class Shell:
     # ---- steps -----------------------------------------------------------------------------------------------------
 
     def poll(self, timeout_ms: int) -> int:
-        """Take in what the log has; recover first, if need be. Returns the number of records."""
+        """Take in what the log has; recover instead, if need be. Returns the number of records.
+
+        The log is polled in any case, and first: so a worker learns that it has lost its partitions before it looks
+        after them, and stays in its group however long the store does not answer.
+        """
+        messages = self.log.poll(self.intake.policy.max_records, timeout_ms)
         if self._must_recover:
             self.recover()
-        messages = self.log.poll(self.intake.policy.max_records, timeout_ms)
+            return 0
         records = self.intake.read(messages)
         with self._buffer_lock:
             if not self._must_recover:  # else they come again, after the seek
@@ -95,7 +102,7 @@ class Shell:
                 return None
             now_ms = self.clock()
             pieces = dict(self.intake.cut(now_ms, self.log.is_lagging))
-            if now_ms - self._ticked_ms >= self._tick_ms:
+            if not 0 <= now_ms - self._ticked_ms < self._tick_ms:  # clocks are set back, too
                 self._ticked_ms = now_ms
                 pieces.update(self._ticks(now_ms, pieces))
             return Cut(self._era, pieces) if pieces else None
@@ -127,7 +134,7 @@ class Shell:
             standings = self.recovery.recover(self._assigned - set(self.stopped))
             seeks = {}
             for partition, standing in standings.items():
-                if isinstance(standing, StoreAhead):
+                if isinstance(standing, BrokenPromise):
                     self._stop({partition: ()}, standing)
                     continue
                 self.intake.start(partition, standing.positions, standing.watermark_ms)
@@ -143,18 +150,21 @@ class Shell:
         """Runs without records for partitions where time alone makes something due."""
         ticks = {}
         for partition in self.intake.partitions:
-            reached = (
-                None if partition in pieces else self.intake.tick(partition, now_ms, self.log.is_lagging)
-            )
-            if reached is not None and self._is_due(partition, reached):
-                ticks[partition] = self.intake.advance(partition, reached)
+            if partition not in pieces:
+                reached = self.intake.tick(partition, now_ms, self.log.is_lagging)
+                if self._is_due(partition, reached) and reached is not None:
+                    ticks[partition] = self.intake.advance(partition, reached)
         return ticks
 
-    def _is_due(self, partition: int, by_ms: int) -> bool:
+    def _is_due(self, partition: int, by_ms: int | None) -> bool:
+        """Whether something is due. A store that was set back is noticed here, where no record would tell."""
         try:
-            return bool(self.committer.store.load(partition, (), by_ms).due)
+            loaded = self.committer.store.load(partition, (), NEVER_MS if by_ms is None else by_ms)
         except StoreUnavailable:
             return False  # the next commit will say so
+        if loaded.position.entry != self.committer.entries[partition]:
+            self.recover_soon()
+        return bool(loaded.due)
 
     def _press_back(self) -> None:
         """Pause sources whose buffer is full, resume those that are half empty again."""
@@ -180,6 +190,6 @@ class Shell:
         return tuple(sorted(self._assigned))
 
     def close(self) -> None:
-        """Finish the commit under way, then leave the group."""
-        with self._commit_lock:
-            self.log.close()
+        """Finish the commit under way, for which `revoked` waits, then leave the group."""
+        self.recover_soon()  # and begin no other
+        self.log.close()

@@ -94,9 +94,7 @@ def review(
     `next_ms` names the end of a cool-down that holds an announcement back. Whoever keeps the amounts comes back besides
     when spend expires, and `at_risk_within_ms` before that.
     """
-    spend = _Spend(
-        qualifying_minor, orders, qualifying_soon_minor, orders if orders_soon is None else orders_soon
-    )
+    spend = _Spend(qualifying_minor, orders, qualifying_soon_minor, orders if orders_soon is None else orders_soon)
     moved, changes = _move(standing, spend, at_ms, policy)
     warned, warnings = _warn(moved, spend, policy)
     told, hints, next_ms = _hint(warned, spend, at_ms, policy)
@@ -117,14 +115,10 @@ def _move(
     return replace(standing, tier=reached, near=reached + 1, at_risk=0, quiet_until_ms=quiet_until_ms), lost
 
 
-def _warn(
-    standing: TierStanding, spend: _Spend, policy: TierPolicy
-) -> tuple[TierStanding, Iterator[TierChange]]:
+def _warn(standing: TierStanding, spend: _Spend, policy: TierPolicy) -> tuple[TierStanding, Iterator[TierChange]]:
     """At risk: once for a tier, until it is safe again."""
     held = standing.tier
-    at_risk = (
-        held if held and not _qualifies(spend.soon_minor, spend.soon_orders, policy.tiers[held - 1]) else 0
-    )
+    at_risk = held if held and not _qualifies(spend.soon_minor, spend.soon_orders, policy.tiers[held - 1]) else 0
     said = at_risk in (0, standing.at_risk)
     change = _change("at_risk", at_risk, spend, policy) if not said else None
     return replace(standing, at_risk=at_risk), iter([change] if change else [])

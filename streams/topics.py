@@ -7,10 +7,18 @@ from collections.abc import Iterator, Mapping
 from typing import Literal, NamedTuple
 
 from confluent_kafka import KafkaException
-from confluent_kafka.admin import AdminClient, ConfigResource, NewTopic, ResourceType, TopicMetadata
+from confluent_kafka.admin import (  # type: ignore[attr-defined]  # exported, but not to type checkers
+    AdminClient,
+    ConfigResource,
+    NewTopic,
+    ResourceType,
+    TopicMetadata,
+)
 
 from schemas.errors import LogUnavailable
 from streams.kafka_client import KafkaSettings, answering, cause, explain
+from streams.policies import kafka_config
+from streams.settings import Settings
 
 DAY_MS = 86_400_000
 FOREVER = -1
@@ -88,24 +96,18 @@ def in_sync(replication: int) -> int:
 # ---- as they should be ---------------------------------------------------------------------------------------------
 
 
-class Wanted(NamedTuple):
-    """What is asked of Kafka for a namespace."""
-
-    partitions: int
-    replication: int
-
-
-def create(kafka: KafkaSettings, wanted: Wanted) -> list[str]:
+def create(settings: Settings) -> list[str]:
     """Create what is missing; returns the names, as Kafka has them. What is there stays as it is."""
-    admin = _admin(kafka)
+    kafka, replication = kafka_config(settings), settings.kafka.replication
+    admin = AdminClient(kafka.config())
     present = _present(admin, kafka)
     missing = [topic for topic in TOPICS if kafka.wire(topic.name) not in present]
     new = [
         NewTopic(
             kafka.wire(topic.name),
-            topic.partitions(wanted.partitions),
-            wanted.replication,
-            config=topic.config(wanted.replication),
+            topic.partitions(settings.partitions),
+            replication,
+            config=topic.config(replication),
         )
         for topic in missing
     ]
@@ -114,7 +116,7 @@ def create(kafka: KafkaSettings, wanted: Wanted) -> list[str]:
             future.result()
         except KafkaException as error:
             raise LogUnavailable(
-                f"{name}: not created: {explain(cause(error))}; kafka.replication is {wanted.replication}: "
+                f"{name}: not created: {explain(cause(error))}; kafka.replication is {replication}: "
                 "a single broker for development needs MAITRED_KAFKA__REPLICATION=1"
             ) from error
     return [topic.topic for topic in new]
@@ -136,9 +138,10 @@ class Problem(NamedTuple):
         return f"{self.topic}: expected {self.expected}, got {self.got}; {self.cure}"
 
 
-def check(kafka: KafkaSettings, wanted: Wanted) -> list[Problem]:
+def check(settings: Settings) -> list[Problem]:
     """All that is wrong with the topics; empty if nothing is."""
-    admin = _admin(kafka)
+    kafka = kafka_config(settings)
+    admin = AdminClient(kafka.config())
     present = _present(admin, kafka)
     configs = _configs(admin, [kafka.wire(topic.name) for topic in TOPICS if kafka.wire(topic.name) in present])
     problems = []
@@ -147,13 +150,13 @@ def check(kafka: KafkaSettings, wanted: Wanted) -> list[Problem]:
         if name not in present:
             problems.append(Problem(name, "a topic", "none", "run `maitred topics create`"))
             continue
-        problems += _shape(name, topic, present[name], wanted)
-        problems += _kept(name, topic, configs.get(name, {}), wanted)
+        problems += _shape(name, topic, present[name], settings)
+        problems += _kept(name, topic, configs.get(name, {}), settings.kafka.replication)
     return problems
 
 
-def _shape(name: str, topic: Topic, present: TopicMetadata, wanted: Wanted) -> Iterator[Problem]:
-    count, right = len(present.partitions), topic.partitions(wanted.partitions)
+def _shape(name: str, topic: Topic, present: TopicMetadata, settings: Settings) -> Iterator[Problem]:
+    count, right = len(present.partitions), topic.partitions(settings.partitions)
     if count != right:
         yield Problem(
             name,
@@ -162,26 +165,23 @@ def _shape(name: str, topic: Topic, present: TopicMetadata, wanted: Wanted) -> I
             "set `partitions` to what the namespace was made with; to grow, `maitred rebuild` into a new namespace",
         )
     copies = min((len(partition.replicas) for partition in present.partitions.values()), default=0)
-    if copies < wanted.replication:
+    if copies < settings.kafka.replication:
         cure = "add copies with kafka-reassign-partitions; for development set kafka.replication = 1"
-        yield Problem(name, f"{wanted.replication} copies", str(copies), cure, stops=False)
+        yield Problem(name, f"{settings.kafka.replication} copies", str(copies), cure, stops=False)
 
 
-def _kept(name: str, topic: Topic, config: Mapping[str, str], wanted: Wanted) -> Iterator[Problem]:
+def _kept(name: str, topic: Topic, config: Mapping[str, str], replication: int) -> Iterator[Problem]:
     """`config` is empty where the broker doesn't tell, as the one embedded in librdkafka."""
-    for option, right in topic.config(wanted.replication).items():
+    for option, right in topic.config(replication).items():
         got = config.get(option, right)
-        if option in _AT_LEAST:
-            is_right = _length(got) >= _length(right)
-        else:
-            is_right = got == right
+        is_right = _length(got) >= _length(right) if option in _AT_LEAST else got == right
         if not is_right:
             stops = option in {"cleanup.policy", "message.timestamp.type"}
             cure = f"set it with kafka-configs: {option}={right}{_WHY.get(option, '')}"
             yield Problem(name, f"{option}={right}", got, cure, stops=stops)
 
 
-_AT_LEAST = {"retention.ms", "retention.bytes", "min.insync.replicas", "delete.retention.ms", "max.compaction.lag.ms"}
+_AT_LEAST = {"retention.ms", "retention.bytes", "min.insync.replicas", "delete.retention.ms"}
 _WHY = {
     "retention.ms": " (what has expired can't be replayed or rebuilt)",
     "retention.bytes": " (what has expired can't be replayed or rebuilt)",
@@ -195,10 +195,6 @@ def _length(value: str) -> float:
 
 
 # ---- asking --------------------------------------------------------------------------------------------------------
-
-
-def _admin(kafka: KafkaSettings) -> AdminClient:
-    return AdminClient(kafka.config())
 
 
 def _present(admin: AdminClient, kafka: KafkaSettings) -> dict[str, TopicMetadata]:

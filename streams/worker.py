@@ -6,7 +6,7 @@ decided here.
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, TypeVar
@@ -14,6 +14,7 @@ from typing import Any, TypeVar
 import faust
 import orjson
 import structlog
+from faust.types import StreamT
 
 from schemas.errors import LogUnavailable, StoreUnavailable
 from streams.assembly import Assembly, Station, assemble
@@ -26,68 +27,63 @@ Result = TypeVar("Result")
 log = structlog.get_logger()
 
 
-class IntakeService(faust.Service):
-    """Keeps one processor's shell polling, and hands its agent the next batches whenever the agent is free.
+class Post:
+    """A station with its two threads, shared by the service that takes records in and the agent that commits."""
 
-    While the agent is busy records gather here, so batches grow with the load by themselves.
-    """
-
-    def __init__(self, station: Station, channel: Any, **options: Any) -> None:  # Any: faust's channel is untyped
-        super().__init__(**options)
-        self.station, self.channel = station, channel
+    def __init__(self, station: Station) -> None:
+        self.station = station
         self.is_free = True
         self._polling = ThreadPoolExecutor(1, thread_name_prefix=f"{station.name}-intake")
         self._committing = ThreadPoolExecutor(1, thread_name_prefix=f"{station.name}-commit")
 
-    @faust.Service.task
-    async def _take_in(self) -> None:
-        loop = asyncio.get_running_loop()
-        while not self.should_stop:
-            try:
-                await loop.run_in_executor(self._polling, self.station.shell.poll, POLL_MS)
-            except (LogUnavailable, StoreUnavailable) as error:
-                log.warning("waiting_for_server", processor=self.station.name, error=str(error))
-                self.station.shell.recover_soon()
-                await self.sleep(RETRY_S)
-                continue
-            if self.is_free and not self.station.is_draining:
-                await self._hand_over()
+    async def poll(self) -> None:
+        """Take in what there is; while a server does not answer, wait and try again."""
+        shell = self.station.shell
+        try:
+            await asyncio.get_running_loop().run_in_executor(self._polling, shell.poll, POLL_MS)
+        except (LogUnavailable, StoreUnavailable) as error:
+            log.warning("waiting_for_server", processor=self.station.name, error=str(error))
+            shell.recover_soon()
+            await asyncio.sleep(RETRY_S)
 
-    async def _hand_over(self) -> None:
+    async def next_cut(self) -> Cut | None:
+        """What has gathered, taken by whoever asks; until `work_off` has done with it nobody else gets any."""
+        if not self.is_free or self.station.is_draining:
+            return None
         self.is_free = False
-        cut = await self.committing(self.station.shell.cut)
-        if cut is None:
-            self.is_free = True
-        else:
-            await self.channel.put(cut)
+        cut = await self._on_commit_thread(self.station.shell.cut)
+        self.is_free = cut is None
+        return cut
 
-    async def work_off(self, cut: Cut | None) -> None:
-        """Process a cut, and whatever has gathered meanwhile; then be free again."""
+    async def work_off(self, first: Cut) -> None:
+        """Commit a cut, and then what has gathered meanwhile, until there is nothing."""
+        cut: Cut | None = first
         while cut is not None:
-            committed = await self.committing(self.station.shell.process, cut)
-            self.station.note(committed)
-            cut = None if self.station.is_draining else await self.committing(self.station.shell.cut)
+            self.station.note(await self._on_commit_thread(self.station.shell.process, cut))
+            cut = None if self.station.is_draining else await self._on_commit_thread(self.station.shell.cut)
         self.is_free = True
 
-    async def committing(self, step: Callable[..., Result], *arguments: Any) -> Result:
-        return await asyncio.get_running_loop().run_in_executor(self._committing, step, *arguments)
-
-    async def on_stop(self) -> None:
+    async def close(self) -> None:
         """Finish the commit under way, then leave the group, so that others take over at once."""
-        await self.committing(self.station.shell.close)
+        await self._on_commit_thread(self.station.shell.close)
         self._polling.shutdown(wait=False)
         self._committing.shutdown(wait=False)
+
+    async def _on_commit_thread(self, step: Callable[..., Result], *arguments: Any) -> Result:  # Any: the step's own
+        return await asyncio.get_running_loop().run_in_executor(self._committing, step, *arguments)
 
 
 def build_app(settings: Settings, assembly: Assembly) -> faust.App:
     """The Faust app of a worker: an agent for each processor that runs here, and one for the operators' commands."""
+    data_dir = Path(settings.worker.data_dir) / assembly.instance
+    data_dir.mkdir(parents=True, exist_ok=True)
     app = faust.App(
         f"{settings.namespace}.worker.{assembly.instance}",
         broker=[f"kafka://{server}" for server in settings.kafka.bootstrap.split(",")],
         store="memory://",
         topic_disable_leader=True,
         topic_allow_declare=False,
-        datadir=Path(settings.worker.data_dir) / assembly.instance,
+        datadir=data_dir,
         web_enabled=settings.worker.web_port > 0,
         web_host=settings.worker.web_host,
         web_port=settings.worker.web_port or 6066,
@@ -102,23 +98,36 @@ def build_app(settings: Settings, assembly: Assembly) -> faust.App:
 
 
 def add_processor(app: faust.App, station: Station) -> None:
-    channel = app.channel(maxsize=1)
-    intake = IntakeService(station, channel, loop=app.loop, beacon=app.beacon)
+    """A service that polls, an agent that commits, and a channel between them that holds one batch.
+
+    While the agent is busy records gather in the shell, so batches grow with the load by themselves.
+    """
+    post, channel = Post(station), app.channel(maxsize=1)
 
     @app.agent(channel, name=station.name)
-    async def process(cuts: AsyncIterator[Cut]) -> None:
+    async def commit(cuts: StreamT[Cut]) -> None:
         async for cut in cuts:
-            await intake.work_off(cut)
+            await post.work_off(cut)
 
-    app.service(lambda **_: intake)
+    @app.service
+    class Intake(faust.Service):
+        @faust.Service.task
+        async def take_in(self) -> None:
+            while not self.should_stop:
+                await post.poll()
+                if (cut := await post.next_cut()) is not None:
+                    await channel.put(cut)  # type: ignore[arg-type]  # faust's channels carry any value
+
+        async def on_stop(self) -> None:
+            await post.close()
 
 
 def add_control(app: faust.App, namespace: str, stations: Sequence[Station]) -> None:
     """`{"command": "drain"}` ends taking in; `resume` goes on. Unknown commands are logged and passed over."""
-    topic = app.topic(f"{namespace}.control", value_type=bytes, value_serializer="raw", internal=False)
+    topic = app.topic(f"{namespace}.control", value_type=bytes, value_serializer="raw")
 
     @app.agent(topic, name="control")
-    async def control(commands: AsyncIterator[bytes]) -> None:
+    async def control(commands: StreamT[bytes]) -> None:
         async for command in commands:
             obey(command, stations)
 
@@ -139,5 +148,5 @@ def run(settings: Settings) -> None:
     """Run a worker until it is told to stop (SIGINT, SIGTERM)."""
     assembly = assemble(settings)
     app = build_app(settings, assembly)
-    worker = faust.Worker(app, loglevel="WARNING", quiet=False, override_logging=False)
+    worker = faust.Worker(app, loglevel="INFO", quiet=False)
     worker.execute_from_commandline()

@@ -18,6 +18,7 @@ from streams.door import Admitted, admit, subject_of
 
 DAY_MS = 86_400_000
 POISON = "poison"
+NOTE = "note/"  # kept beside a page, and needed only when the page falls due
 
 
 class Page(msgspec.Struct, array_like=True):
@@ -43,17 +44,17 @@ class Diary:
         pass
 
     def companions(self, due_keys: Iterable[str]) -> frozenset[str]:
-        return frozenset()
+        return frozenset(NOTE + key for key in due_keys)
 
     def needs(self, batch: Batch) -> Needs:
-        keys, outside = set(), {}
+        homes: dict[str, int] = {}
         for record in batch.records():
-            if (subject := _subject(record)) is not None:
-                keys.add(subject)
-            visitor = getattr(record.event, "visitor_id", None)
-            if visitor is not None and partition_of(visitor, self.partitions) != batch.partition:
-                outside[visitor] = partition_of(visitor, self.partitions)
-        return Needs(frozenset(keys), outside, batch.watermark_ms)
+            for key in (_subject(record), getattr(record.event, "visitor_id", None)):
+                if key is not None:
+                    homes[key] = partition_of(key, self.partitions)
+        here = frozenset(key for key, home in homes.items() if home == batch.partition)
+        outside = {key: home for key, home in homes.items() if home != batch.partition}
+        return Needs(here | self.companions(here), outside, batch.watermark_ms)
 
     def decide(self, state: State, batch: Batch) -> Decision:
         writing = _Writing(state, batch.partition, self.partitions)
@@ -93,7 +94,7 @@ class _Writing:
 
     def turn(self, record: Record, key: str, event: Event) -> None:
         if isinstance(event, PageBrowsed) and event.kind == "wishlist":
-            self.touch(key, None)
+            self.touch(key, None)  # the note stays
             return
         if isinstance(event, PageBrowsed) and event.campaign == POISON:
             raise ValueError(f"cannot digest {event.event_id}")
@@ -131,8 +132,12 @@ class _Writing:
 
     def fall_due(self, key: str, page: Page, due_ms: int) -> None:
         """Some pages are reviewed once more a week later, some are closed."""
-        page.add(b"due/%d" % due_ms)
-        self.announce(caused_by_time(self.partition, key, due_ms, "TierChanged"), key, due_ms, page)
+        note = self.page(NOTE + key) or Page()
+        note.add(page.chain)
+        self.touch(NOTE + key, note)
+        page.add(b"due/%d" % due_ms + note.chain)
+        kind = f"TierChanged/{page.chain.hex()}"  # a page torn out and begun anew may fall due at the same moment
+        self.announce(caused_by_time(self.partition, key, due_ms, kind), key, due_ms, page)
         page.due_ms = due_ms + 7 * DAY_MS if page.chain[0] % 2 else None
         self.touch(key, page)
 

@@ -27,10 +27,11 @@ class SharedStore:
         held.values, held.due_of, held.due = dict(held.values), dict(held.due_of), list(held.due)
         self._undo = [*self._undo[-REMEMBERED + 1 :], (processor, partition, held)]
 
-    def lose(self, changes: int) -> None:
-        """A failover to a copy that lacks the last changes."""
-        for _ in range(min(changes, len(self._undo))):
-            processor, partition, held = self._undo.pop()
+    def lose(self, changes: int, of: int | None = None) -> None:
+        """A failover to a copy that lacks the last changes, of all partitions or of one."""
+        lost = [change for change in self._undo if of is None or change[1] == of][-changes:]
+        self._undo = [change for change in self._undo if change not in lost]
+        for processor, partition, held in reversed(lost):
             self.memory(processor)._partitions[partition] = held  # type: ignore[assignment]  # private, as it was
 
     def lose_everything(self) -> None:

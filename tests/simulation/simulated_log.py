@@ -9,6 +9,8 @@ from tests.simulation.broker import Broker
 from tests.simulation.group import Group
 from tests.simulation.perils import Strike
 
+MAX_BYTES = 1 << 20
+
 
 class SimulatedLog:
     def __init__(
@@ -23,7 +25,9 @@ class SimulatedLog:
         self._lives = 0  # in the group: each time it joins anew it is another member
         self._generation = -1
         self._owned: frozenset[int] = frozenset()
-        self._positions: dict[TopicPartition, int] = {}
+        self._is_settled = False  # no transaction of ours is open
+        self._positions: dict[TopicPartition, int] = {}  # of the next record to be given
+        self._held: dict[TopicPartition, int] = {}  # committed, as far as this member knows
         self._known: dict[TopicPartition, int] = {}  # up to where records are known to lie
         self._paused: set[TopicPartition] = set()
 
@@ -64,10 +68,11 @@ class SimulatedLog:
         return next(log.committed(next_offset, min(known, log.last_stable)), None) is not None
 
     def seek(self, positions: Mapping[TopicPartition, int]) -> None:
+        """Read on from these positions; what is not named rests. Pauses are over."""
         self._ask("seek")
-        for source, offset in positions.items():
-            if source in self._positions:  # else it was taken away meanwhile
-                self._positions[source] = offset
+        self._positions, self._held = dict(positions), dict(positions)
+        self._known.clear()
+        self._paused.clear()
 
     def pause(self, sources: Collection[TopicPartition]) -> None:
         self._paused.update(sources)
@@ -88,17 +93,14 @@ class SimulatedLog:
         if not self.group.is_rebalancing and self._generation != self.group.generation:
             self._generation = self.group.generation
             self._owned = self.group.members[self.member]
-            for p in self._owned:
-                self._positions.update(self.group.committed(dict.fromkeys(self.sources), p))
             self._listener.assigned(self._owned)
 
     def _let_go(self) -> None:
         owned, self._owned = self._owned, frozenset()
-        self._positions.clear()
-        self._known.clear()
-        self._paused.clear()
         if owned:
             self._listener.revoked(owned)
+        self._positions.clear()
+        self._held.clear()
 
     def close(self) -> None:
         self._let_go()
@@ -107,29 +109,53 @@ class SimulatedLog:
     # ---- writing ---------------------------------------------------------------------------------------------------
 
     def renew(self) -> None:
-        self._ask("renew")
-        self._epoch = self.broker.init(self.transactional_id)
+        if not self._is_settled:
+            self._ask("renew")
+            self._epoch = self.broker.init(self.transactional_id)
+            self._is_settled = True
 
     def commit(
         self, messages: Sequence[OutMessage], offsets: Mapping[TopicPartition, int]
     ) -> dict[TopicPartition, int]:
+        if not self._is_settled:
+            raise CommitUnsettled("the last transaction is not settled: renew first")
+        self._is_settled = False
+        ends = self._transact(messages, {**self._held_back(messages, offsets), **offsets})
+        self._is_settled = True
+        return ends
+
+    def _held_back(
+        self, messages: Sequence[OutMessage], offsets: Mapping[TopicPartition, int]
+    ) -> dict[TopicPartition, int]:
+        """As in `KafkaLog`: an offset, unchanged, for each partition written to that consumed nothing."""
+        missing = {message.partition for message in messages} - {partition for _, partition in offsets}
+        return {tp: at for tp, at in self._held.items() if tp[1] in missing and tp[0] == self.sources[0]}
+
+    def _transact(
+        self, messages: Sequence[OutMessage], offsets: Mapping[TopicPartition, int]
+    ) -> dict[TopicPartition, int]:
         self._ask_to_commit("begin")
         self.broker.begin(self.transactional_id, self._epoch)
+        self._ask_to_commit("offsets")
+        self._write_offsets(offsets)
         ends = {}
         for message in messages:
             self._ask_to_commit("write")
             ends[message.topic, message.partition] = self._write(message) + 1
-        self._ask_to_commit("offsets")
-        self._write_offsets(offsets)
         self._ask_to_commit("end")
         self.broker.end(self.transactional_id, self._epoch, commit=True)
+        self._held.update(offsets)
         self._ask_to_commit("ended")
         return ends
 
     def _write(self, message: OutMessage) -> int:
+        if len(message.value or b"") > MAX_BYTES:
+            raise CommitUnsettled(f"{message.topic}: {len(message.value or b'')} bytes are too many")
         return self.broker.write(self.transactional_id, self._epoch, message, self.clock())
 
     def _write_offsets(self, offsets: Mapping[TopicPartition, int]) -> None:
+        if not offsets:
+            return  # nothing that the broker could check
         if not self._is_member():
             raise CommitUnsettled(f"{self.member}: generation {self._generation} is over, now {self.group.generation}")
         self.broker.write_offsets(self.transactional_id, self._epoch, self.group, offsets)

@@ -3,10 +3,12 @@
 from collections.abc import Sequence
 from itertools import count
 from time import monotonic
+from typing import Any
 from uuid import uuid4
 
 from confluent_kafka import Producer
-from confluent_kafka.admin import AdminClient, NewTopic
+from confluent_kafka.admin import AdminClient
+from confluent_kafka.cimpl import NewTopic
 
 from streams.kafka_log import KafkaLog, KafkaSettings
 from tests.unit.log_checks import PATIENCE_S, SOURCES, Member
@@ -16,7 +18,7 @@ TOPICS = (*SOURCES, "scores", "changelog", "batch-log")
 _RUN, _NUMBERS = uuid4().hex[:8], count()
 
 
-def fresh_settings(bootstrap: str, **others: int) -> KafkaSettings:
+def fresh_settings(bootstrap: str, **others: Any) -> KafkaSettings:
     """Settings with a namespace that nobody has used."""
     return KafkaSettings(bootstrap, f"test-{_RUN}-{next(_NUMBERS)}", fetch_wait_max_ms=10, **others)
 

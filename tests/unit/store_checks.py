@@ -6,7 +6,7 @@ A check is a function of `fresh`, which gives an empty store. Its docstring says
 from collections.abc import Callable, Iterator
 from typing import Protocol
 
-from features.store import NOWHERE, Applied, Loaded, Position, Store
+from features.store import NOWHERE, UNFINISHED, Applied, Loaded, Position, Store
 from schemas.records import Seen, Write
 
 FAR_FUTURE_MS = 2**53 - 1
@@ -181,6 +181,16 @@ def check_a_cleared_partition_is_restored_in_pieces(fresh: Fresh) -> None:
     assert store.position(0) == Position(0, 7)
     assert store.apply(0, 0, Position(40, 99, 1_000), [Write("p/2", b"dos")]) is Applied.DONE
     assert everything(store) == (Position(40, 99, 1_000), {"p/1": b"uno", "p/2": b"dos"}, ((51, "p/1"),))
+
+
+def check_a_restore_under_way_is_read_as_empty(fresh: Fresh) -> None:
+    """Between the pieces of a restore a partition is the state of no entry: others read nothing, as of entry 0."""
+    store = filled(fresh(), Write("v/1", b"one"), partition=1)
+    assert store.apply(1, 1, Position(4, 20, UNFINISHED), [Write("v/1", b"two")]) is Applied.DONE
+    assert store.read({"v/1": 1, "v/2": 1}) == {"v/1": Seen(0, None), "v/2": Seen(0, None)}
+    assert store.position(1) == Position(4, 20, UNFINISHED)
+    assert store.apply(1, 4, Position(9, 30, 1_000), []) is Applied.DONE
+    assert store.read({"v/1": 1}) == {"v/1": Seen(9, b"two")}
 
 
 def check_any_bytes_are_kept(fresh: Fresh) -> None:

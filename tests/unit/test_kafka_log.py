@@ -27,7 +27,7 @@ def members(bootstrap: str) -> Iterator[list[Member]]:
     """A member for each check, all joined at once: the mock broker lets every new group wait for three seconds."""
     members = []
     for _ in POSSIBLE:
-        settings = fresh_settings(bootstrap)
+        settings = fresh_settings(bootstrap, is_embedded=True)
         make_topics(settings)
         members.append(member_of(settings))
     join(members)
@@ -71,7 +71,7 @@ def test_silence_is_unavailability() -> None:
 @pytest.mark.parametrize("option", ["isolation.level", "transactional.id", "enable.auto.commit"])
 def test_promises_cannot_be_configured_away(option: str) -> None:
     """What passes through to librdkafka may not contradict what Maitred promises."""
+    settings = KafkaSettings("127.0.0.1:9", security={option: "x"})
     with pytest.raises(SettingsError) as caught:
-        log = KafkaLog(KafkaSettings("127.0.0.1:9", security={option: "x"}), "scorer", SOURCES, "a")
-        log.renew()
+        KafkaLog(settings, "scorer", SOURCES, "a").renew()
     assert caught.value.key == f"kafka.security.{option}"

@@ -1,0 +1,249 @@
+"""A pool at work within a batch: places given, waited for and taken back, and what is announced of it.
+
+Who is to be served is decided in `assignment.py`. What holds here, whatever is asked: nobody has two places, no advisor has
+more customers than their capacity or takes in more than their daily intake, and every place given or taken back is announced.
+"""
+
+from bisect import bisect_right, insort
+from collections import defaultdict
+from collections.abc import Callable
+from functools import cached_property
+
+from schemas.events import AdvisorAssigned, AssignmentEnded, AssignmentWithheld
+from schemas.ids import hash64
+from schemas.records import Announcement
+from streams import notices
+from streams.assignment_policy import AssignmentPolicy
+from streams.ledger import Ledger
+from streams.notices import Cause, Ending, Why
+from streams.pools import (
+    DAY_MS,
+    MILLION,
+    MOVED,
+    Advisor,
+    Candidate,
+    Memory,
+    Offer,
+    Service,
+    decode_offer,
+    decode_pool,
+    encode,
+)
+
+RESTS_AFTER = ("service_ended", "declined", "ended_by_advisor")
+REOFFERED_AFTER = ("declined", "not_contacted")
+
+
+class Desk:
+    def __init__(self, name: str, value: bytes | None, policy: AssignmentPolicy, ledger: Ledger) -> None:
+        self.name, self.policy, self.ledger = name, policy, ledger
+        self.pool = decode_pool(value)
+        self.touched = False
+        self._ends: defaultdict[str, list[int]] = defaultdict(list)  # ends of service by advisor, in order
+        for service in self.pool.served.values():
+            insort(self._ends[service.advisor_id], service.service_until_ms)
+
+    # ---- questions -------------------------------------------------------------------------------------------------
+
+    def load(self, advisor_id: str) -> int:
+        return len(self._ends[advisor_id])
+
+    def free_advisor(self, language: str | None, day: int, wanted: str | None = None) -> str | None:
+        """The advisor to give a customer to: eligible, least loaded for their capacity, ties by id."""
+        return min(
+            (
+                (self._fill(advisor_id, advisor), advisor_id)
+                for advisor_id, advisor in self.pool.advisors.items()
+                if self._is_free(advisor_id, advisor, day) and advisor.speaks(language) and wanted in (None, advisor_id)
+            ),
+            default=(0, None),
+        )[1]
+
+    def likely_advisor(self, language: str | None) -> str | None:
+        """The advisor whose turn it would be if nobody were full."""
+        active = [
+            (self._fill(advisor_id, advisor), advisor_id)
+            for advisor_id, advisor in self.pool.advisors.items()
+            if advisor.status == "active" and advisor.speaks(language)
+        ]
+        return min(active)[1] if active else None
+
+    def _is_free(self, advisor_id: str, advisor: Advisor, day: int) -> bool:
+        has_room = self.load(advisor_id) < advisor.capacity and advisor.intake_left(day) > 0
+        return advisor.status == "active" and has_room
+
+    def _fill(self, advisor_id: str, advisor: Advisor) -> int:
+        return self.load(advisor_id) * MILLION // max(1, advisor.capacity)
+
+    def places_until(self, until_ms: int, now_ms: int) -> int:
+        """Places free now or coming free by then, as far as daily intakes allow, less those that are waited for."""
+        day = now_ms // DAY_MS
+        further_days = max(0, -(-until_ms // DAY_MS) - day - 1)
+        places = 0
+        for advisor_id, advisor in self.pool.advisors.items():
+            if advisor.status == "active":
+                room = advisor.capacity - self.load(advisor_id) + bisect_right(self._ends[advisor_id], until_ms)
+                intake = advisor.intake_left(day) + advisor.daily_intake * further_days
+                places += max(0, min(room, intake))
+        return max(0, places - len(self.pool.waiting))
+
+    # ---- places ----------------------------------------------------------------------------------------------------
+
+    def place(self, cause: Cause, customer_id: str, candidate: Candidate, why: Why) -> None:
+        """A place at once, or a place in the queue."""
+        advisor_id = self.free_advisor(candidate.language, cause.day, candidate.wanted)
+        if advisor_id is None:
+            self._wait(cause, customer_id, candidate)
+        else:
+            self._serve(cause, customer_id, candidate, advisor_id, why)
+
+    def _wait(self, cause: Cause, customer_id: str, candidate: Candidate) -> None:
+        self._touch(cause)
+        self.ledger.remember(customer_id, Memory())  # the pool keeps it now
+        self.pool.waiting[customer_id] = candidate
+        self.ledger.counts["waiting"] += 1
+        if len(self.pool.waiting) > self.policy.waiting_limit:
+            self.drop(cause, self.pool.in_order()[-1])
+
+    def drop(self, cause: Cause, customer_id: str) -> None:
+        """Out of the queue. Nobody was told of it, so there is nothing to take back."""
+        self._touch(cause)
+        candidate = self.pool.waiting.pop(customer_id)
+        self.ledger.remember(customer_id, Memory(candidate.withheld_in))
+        self.ledger.counts["waited_in_vain"] += 1
+
+    def _serve(self, cause: Cause, customer_id: str, candidate: Candidate, advisor_id: str, why: Why) -> None:
+        self._touch(cause)
+        self.ledger.remember(customer_id, Memory())  # the pool keeps it now
+        self.pool.waiting.pop(customer_id, None)
+        self.pool.advisors[advisor_id].take_one(cause.day)
+        service = Service(
+            assignment_id=cause.id("assignment"),
+            advisor_id=advisor_id,
+            contact_by_ms=cause.now_ms + self.policy.contact_within_ms,
+            service_until_ms=candidate.service_until_ms or cause.now_ms + self.policy.service_ms,
+            language=candidate.language,
+            offer=candidate.offer,
+            withheld_in=candidate.withheld_in,
+        )
+        self.pool.served[customer_id] = service
+        insort(self._ends[advisor_id], service.service_until_ms)
+        self._announce(notices.assigned(self.name, customer_id, service, why, cause, self.policy))
+
+    def end(self, cause: Cause, customer_id: str, reason: Ending) -> Service:
+        """The place comes back. Whoever calls this decides who gets it: see `fill`."""
+        self._touch(cause)
+        service = self.pool.served.pop(customer_id)
+        self._ends[service.advisor_id].remove(service.service_until_ms)
+        rest_until_ms = cause.now_ms + self.policy.rest_ms if reason in RESTS_AFTER else 0
+        self.ledger.remember(customer_id, Memory(service.withheld_in, rest_until_ms))
+        self._announce(notices.ended(self.name, customer_id, service, reason, cause))
+        return service
+
+    def fill(self, cause: Cause, why: Why = "waiting") -> None:
+        """Give what places are free to those who wait, the first in line first."""
+        for customer_id in self.pool.in_order():
+            candidate = self.pool.waiting[customer_id]
+            advisor_id = self.free_advisor(candidate.language, cause.day, candidate.wanted)
+            if advisor_id is not None and candidate.until_ms > cause.now_ms:
+                self._serve(cause, customer_id, candidate, advisor_id, _why(candidate, why))
+
+    # ---- the roster ------------------------------------------------------------------------------------------------
+
+    def enter(self, cause: Cause, advisor_id: str, entry: Advisor) -> None:
+        """An entry as it is from now on. Less capacity than customers: nobody has to go, nobody new comes."""
+        self.pool.advisors[advisor_id] = entry
+        self._touch(cause)
+        if entry.status == "left":
+            self._reassign(cause, advisor_id)
+        self.fill(cause)
+
+    def _reassign(self, cause: Cause, advisor_id: str) -> None:
+        """Customers of an advisor who left go on with others, the most promising first, or wait."""
+        services = {c: s for c, s in self.pool.served.items() if s.advisor_id == advisor_id}
+        offers = {customer_id: decode_offer(service.offer) for customer_id, service in services.items()}
+        for customer_id in sorted(services, key=lambda c: (-offers[c].score, c)):
+            self.end(cause, customer_id, "advisor_left")
+            self._move(cause, customer_id, services[customer_id], offers[customer_id])
+
+    def _move(self, cause: Cause, customer_id: str, service: Service, offer: Offer) -> None:
+        """What is left of a service goes on with another advisor."""
+        if service.service_until_ms <= cause.now_ms:
+            return
+        candidate = Candidate(
+            rank=MOVED,
+            score=offer.score,
+            until_ms=min(cause.now_ms + self.policy.waiting_ms, service.service_until_ms),
+            language=service.language,
+            offer=service.offer,
+            service_until_ms=service.service_until_ms,
+            withheld_in=service.withheld_in,
+        )
+        self.place(cause, customer_id, candidate, "reassigned")
+
+    # ---- reports and looks at those who are served ------------------------------------------------------------------
+
+    def is_known(self, contact_id: str) -> bool:
+        return hash64(contact_id) in self.pool.contacts
+
+    def hear(self, cause: Cause, contact_id: str, customer_id: str) -> None:
+        """Contact was made."""
+        self._touch(cause)
+        self.pool.contacts = [*self.pool.contacts, hash64(contact_id)][-self.policy.contacts_kept :]
+        self.pool.served[customer_id].contact_by_ms = 0
+
+    def renew(self, cause: Cause, customer_id: str, offer: Callable[[Offer], Offer]) -> None:
+        """What is known of somebody who waits or is served has changed."""
+        self._touch(cause)
+        held = self.pool.served.get(customer_id) or self.pool.waiting[customer_id]
+        held.offer = encode(offer(decode_offer(held.offer)))
+
+    # ---- time ------------------------------------------------------------------------------------------------------
+
+    @cached_property
+    def due_ms(self) -> int | None:
+        return self.pool.due_ms()
+
+    def pass_time(self, cause: Cause) -> None:
+        """Everything that has ended by now, in the order of time, ties by customer; then those who wait."""
+        self._touch(cause)
+        due = sorted((s.due_ms(), c) for c, s in self.pool.served.items() if s.due_ms() <= cause.now_ms)
+        overdue = False
+        for _, customer_id in due:
+            over = self.pool.served[customer_id].service_until_ms <= cause.now_ms
+            overdue |= not over
+            self.end(cause, customer_id, "service_ended" if over else "not_contacted")
+        for customer_id in self.pool.in_order():
+            if self.pool.waiting[customer_id].until_ms <= cause.now_ms:
+                self.drop(cause, customer_id)
+        self.fill(cause, "reoffer" if overdue else "waiting")
+
+    def _touch(self, cause: Cause) -> None:
+        """Something changes: the value is written, what is due is known anew, and a new day may begin.
+
+        Whoever left is forgotten the day after: until then, coming back gives them no second intake.
+        """
+        self.touched = True
+        self.pool.clock_ms = cause.now_ms
+        self.__dict__.pop("due_ms", None)
+        for advisor_id, advisor in list(self.pool.advisors.items()):
+            if advisor.status == "left" and advisor.day < cause.day:
+                del self.pool.advisors[advisor_id]
+            advisor.roll(cause.day)
+
+    # ---- announcements ---------------------------------------------------------------------------------------------
+
+    def withhold(self, cause: Cause, customer_id: str, language: str | None, offer: Offer) -> None:
+        """Say that the control arm keeps a place from a customer, with the advisor it would have been."""
+        free = self.free_advisor(language, cause.day)
+        would_be = free or self.likely_advisor(language)
+        self._announce(notices.withheld(self.name, customer_id, offer, would_be, free, cause, self.policy))
+
+    def _announce(self, event: AdvisorAssigned | AssignmentWithheld | AssignmentEnded) -> None:
+        self.ledger.counts[type(event).__name__] += 1
+        self.ledger.outputs.append(Announcement("assignments", event.customer_id, event))
+
+
+def _why(candidate: Candidate, why: Why) -> Why:
+    """Somebody in the queue for a reason of their own gets the place for that reason."""
+    return ("manual", "reassigned", why)[candidate.rank]

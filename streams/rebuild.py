@@ -1,0 +1,87 @@
+"""Rebuild: copy the source topics of a namespace into a new one, where workers decide everything anew.
+
+For more partitions, and for what a lost Kafka or a changed time mode can't be cured of otherwise. Records go over
+unchanged, merged by event time across the old partitions and laid on the new ones by key. Decisions are not copied:
+assignments get new ids, so contacts that name old ones will be rejected by the new assigner and said to be.
+"""
+
+from collections import Counter
+from collections.abc import Callable, Iterator
+from heapq import merge
+
+from msgspec import Struct
+from msgspec.structs import replace
+
+from schemas.codec import Schemas, read_event
+from schemas.errors import SettingsError
+from schemas.ids import partition_of
+from schemas.records import Fault
+from schemas.registry import Registry
+from streams import topics
+from streams.door import subject_of
+from streams.kafka_client import KafkaSettings
+from streams.kafka_reader import KafkaReader
+from streams.log import Message
+from streams.publish import Publisher
+from streams.settings import Settings
+
+SOURCES = ("roster", "orders", "returns", "browse", "privacy", "contacts")
+
+
+class Copied(Struct, frozen=True):
+    """What went over, by topic, and what a worker needs to be told."""
+
+    records: Counter[str]
+    settings: Settings
+
+
+def rebuild(
+    settings: Settings,
+    *,
+    into: str,
+    partitions: int,
+    kafka: Callable[[Settings], KafkaSettings],
+    registry: Registry,
+    publisher: Publisher,
+    on_record: Callable[[], object] = lambda: None,
+) -> Copied:
+    """Copy all sources into namespace `into`, of so many partitions. Raises `SettingsError` if it exists already."""
+    target = replace(settings, namespace=into, partitions=partitions)
+    if into == settings.namespace or len(topics.create(target)) < len(topics.TOPICS):
+        raise SettingsError("--into", "a namespace without topics", into, "choose a new name, or delete its topics")
+    records: Counter[str] = Counter()
+    for topic in SOURCES:
+        for message, subject in in_event_order(topic, settings, kafka(settings), Schemas(registry)):
+            partition = message.partition % partitions if subject is None else partition_of(subject, partitions)
+            publisher.publish(
+                f"{into}.{topic}", partition, message.key, message.value, message.headers, message.timestamp_ms
+            )
+            records[topic] += 1
+            on_record()
+    publisher.flush()
+    return Copied(records, target)
+
+
+def in_event_order(
+    topic: str, settings: Settings, kafka: KafkaSettings, schemas: Schemas
+) -> Iterator[tuple[Message, str | None]]:
+    """The records of all partitions of a topic with who they are about, by event time, none before its predecessor."""
+    readers = [KafkaReader(kafka, f"{settings.namespace}.rebuild") for _ in range(settings.partitions)]
+    try:
+        streams = [_timed(reader, topic, partition, schemas) for partition, reader in enumerate(readers)]
+        for _, message, subject in merge(*streams, key=lambda item: item[0]):
+            yield message, subject
+    finally:
+        for reader in readers:
+            reader.close()
+
+
+def _timed(
+    reader: KafkaReader, topic: str, partition: int, schemas: Schemas
+) -> Iterator[tuple[int, Message, str | None]]:
+    reached_ms = 0
+    for message in reader.read(topic, partition, 0):
+        event = read_event(topic, message.value, message.headers, schemas, message.timestamp_ms)
+        if not isinstance(event, Fault):
+            reached_ms = max(reached_ms, event.occurred_at_ms)
+        yield reached_ms, message, None if isinstance(event, Fault) else subject_of(event)

@@ -19,7 +19,7 @@ PACKAGES := schemas features online_models sinks streams
 SERVERS  := $(BIN)/python docker/servers.py
 
 .DEFAULT_GOAL := help
-.PHONY: help setup test check format integration servers servers-down servers-status bench lock
+.PHONY: help setup test check docs format integration servers servers-down servers-status bench lock
 
 help:  ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -43,12 +43,15 @@ check: setup  ## what CI checks: format, lint, types, import directions, schema 
 	$(BIN)/lint-imports --no-logo
 	$(BIN)/maitred schemas check
 
+docs: setup  ## write docs/configuration.md and maitred.toml anew from the settings' classes
+	$(BIN)/python -m streams.settings_docs
+
 format: setup  ## put the code into form
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
 
 integration: setup  ## tests on real Kafka and Redis; `make servers` first (MAITRED_REQUIRE_SERVERS=1: none is a failure)
-	MAITRED_KAFKA_BOOTSTRAP=127.0.0.1:$(KAFKA_PORT) MAITRED_REDIS_URL=redis://127.0.0.1:$(REDIS_PORT)/0 \
+	MAITRED_KAFKA__BOOTSTRAP=127.0.0.1:$(KAFKA_PORT) MAITRED_REDIS__URL=redis://127.0.0.1:$(REDIS_PORT)/0 \
 		$(BIN)/python -m pytest tests/integration -q $(ARGS)
 
 servers: setup  ## real Kafka and Redis on loopback, started and answering (KAFKA_PORT, REDIS_PORT, NODES=3)

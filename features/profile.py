@@ -43,7 +43,6 @@ VIEWED_KEPT, RETURNED_KEPT = 3, 2
 Recognised = Literal["new", "duplicate", "conflict"]
 UNKNOWN, GRANTED, WITHDRAWN = range(3)  # consent
 
-
 # What the tiles count, in this order; what is seldom stands last, where zeros cost nothing.
 ORDERS, GROSS, ITEMS, DISCOUNT = range(4)
 RETURNS, REFUND, RETURNED_ITEMS = range(3)
@@ -100,7 +99,11 @@ class Pending(Struct, frozen=True, array_like=True, order=True):
 
 
 class Browser(Struct, array_like=True, kw_only=True):
-    """Somebody who browses. Seconds, since 32 bits hold them until 2106, and a profile is kept small."""
+    """Somebody who browses, a customer or a visitor.
+
+    The order of fields is the encoding: a new one goes to the end of `Visitor` or `Profile`, with a default. Times that
+    need no milliseconds are in seconds, which fit 32 bits: a profile is kept small.
+    """
 
     first_seen_s: int
     last_seen_s: int = 0
@@ -117,6 +120,7 @@ class Browser(Struct, array_like=True, kw_only=True):
         return self.last_seen_s * 1_000
 
     def see(self, at_ms: int) -> None:
+        """Note that somebody was here, now or then."""
         at_s = at_ms // 1_000
         self.last_seen_s = max(self.last_seen_s, at_s)
         self.first_seen_s = min(self.first_seen_s, at_s)
@@ -226,8 +230,8 @@ def order_amounts(order: OrderPlaced, rates: Rates) -> Amounts:
         items += line.quantity
         gross += value
         discount += min(line.discount_minor, value)
-    gross, discount = rates.to_base(gross, order.currency), rates.to_base(discount, order.currency)
-    return Amounts(items, min(gross, MOST_MINOR), min(discount, gross, MOST_MINOR))
+    gross = min(rates.to_base(gross, order.currency), MOST_MINOR)
+    return Amounts(items, gross, min(rates.to_base(discount, order.currency), gross))
 
 
 def fold_order(profile: Profile, order: OrderPlaced, rates: Rates, horizons_ms: tuple[int, ...]) -> None:

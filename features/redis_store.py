@@ -210,9 +210,7 @@ def _arguments(before: int, after: Position, writes: Sequence[Write]) -> list[st
     """The arguments of commit.lua. Of several writes to one key the last counts."""
     latest = {write.key: write for write in writes}
     if POSITION in latest:
-        raise BrokenPromise(
-            f"a write to {POSITION}: that name is the store's own; keys look like `p/<customer_id>`"
-        )
+        raise BrokenPromise(f"a write to {POSITION}: that name is the store's own; keys look like `p/<customer_id>`")
     put: list[str | bytes | int] = [POSITION, _encode(after)]
     removed: list[str | bytes | int] = []
     due: list[str | bytes | int] = []
@@ -246,9 +244,7 @@ def _passes(error: Exception) -> bool:
 def _verify(info: Mapping[str, Any], where: str) -> Iterator[str]:  # INFO is a table of texts and numbers
     version, policy = str(info["redis_version"]), info["maxmemory_policy"]
     if int(version.partition(".")[0]) < OLDEST:
-        raise SettingsError(
-            f"store {where}", f"Redis {OLDEST} or newer, or Valkey", version, "upgrade the server"
-        )
+        raise SettingsError(f"store {where}", f"Redis {OLDEST} or newer, or Valkey", version, "upgrade the server")
     if policy != "noeviction":
         cure = "`CONFIG SET maxmemory-policy noeviction`, and in redis.conf: an evicted profile is a customer forgotten"
         raise SettingsError(f"store {where}, maxmemory-policy", "noeviction", policy, cure)

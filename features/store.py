@@ -127,9 +127,7 @@ class MemoryStore:
 
     def _move(self, held: _Partition, key: str, due_ms: int | None) -> None:
         if (was := held.due_of.pop(key, None)) is not None:
-            del held.due[
-                bisect_left(held.due, (was, key))
-            ]  # searched, not scanned: replays hold many customers
+            del held.due[bisect_left(held.due, (was, key))]  # searched, not scanned: replays hold many customers
         if due_ms is not None:
             held.due_of[key] = due_ms
             insort(held.due, (due_ms, key))

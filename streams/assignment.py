@@ -15,6 +15,7 @@ overdue, a service at its end, a wait too long, a new day's intake. Pure, like t
 event's time, but never before the watermark, so that no deadline lies in the past.
 """
 
+from collections.abc import Iterable
 from functools import partial
 from typing import Final
 
@@ -24,16 +25,16 @@ from schemas.events import AdvisorChanged, ContactReported, CustomerScored, Cust
 from schemas.ids import caused_by_record, caused_by_time, hash64
 from schemas.records import Batch, Decision, Fault, Needs, Record, Rejection, State, Write
 from streams.assignment_policy import AssignmentPolicy
-from streams.desk import REOFFERED_AFTER, Desk
+from streams.desk import POOL, REOFFERED_AFTER, Desk
 from streams.ledger import CUSTOMER, Ledger
 from streams.notices import Cause, Ending
-from streams.pools import BY_LOOK, MILLION, Candidate, Offer, encode, entry_of, offer_of, renewed
+from streams.pools import BY_LOOK, MILLION, Candidate, Offer, encode, entry_of, offer_of
 from streams.price import PriceBoard
+from streams.services import Service, shard_keys
 from streams.standing import stand
 
-__all__ = ["AssignmentPolicy", "assign", "needs"]
+__all__ = ["AssignmentPolicy", "assign", "companions", "needs"]
 
-POOL: Final = "pool/"
 PRICE: Final = "price/"
 WATERMARK: Final = "watermark"
 
@@ -46,10 +47,15 @@ def needs(batch: Batch, _policy: AssignmentPolicy) -> Needs:
     for record in batch.records():
         event = record.event
         if isinstance(event, PoolEvent):
-            keys.update((POOL + event.pool, PRICE + event.pool))
+            keys.update((POOL + event.pool, PRICE + event.pool, *shard_keys(event.pool)))
             if not isinstance(event, AdvisorChanged):
                 keys.add(CUSTOMER + event.customer_id)
     return Needs(frozenset(keys), due_by_ms=batch.watermark_ms)
+
+
+def companions(due_keys: Iterable[str]) -> frozenset[str]:
+    """A pool that falls due is read together with its services."""
+    return frozenset(shard for key in due_keys for shard in shard_keys(key.removeprefix(POOL)))
 
 
 def assign(state: State, batch: Batch, policy: AssignmentPolicy) -> Decision:
@@ -82,7 +88,7 @@ class _Assigner:
 
     def desk(self, pool: str) -> Desk:
         if pool not in self.desks:
-            self.desks[pool] = Desk(pool, self.state.values.get(POOL + pool), self.policy, self.ledger)
+            self.desks[pool] = Desk(pool, self.state.values, self.policy, self.ledger)
         return self.desks[pool]
 
     def board(self, pool: str) -> PriceBoard:
@@ -92,20 +98,16 @@ class _Assigner:
 
     def decision(self) -> Decision:
         writes = [Write(WATERMARK, msgpack.encode(self.watermark_ms)), *self.ledger.writes()]
-        writes += [Write(PRICE + pool, board.encode()) for pool, board in self.boards.items()]
         for pool, desk in self.desks.items():
-            if desk.touched:
-                writes.append(Write(POOL + pool, encode(desk.pool), desk.due_ms))
+            writes += desk.writes()
+            if pool in self.boards:
+                writes.append(Write(PRICE + pool, self.boards[pool].encode()))
         return Decision(
-            writes=tuple(sorted(filter(self._is_news, writes), key=lambda write: write.key)),
+            writes=tuple(sorted(writes, key=lambda write: write.key)),
             outputs=tuple(self.ledger.outputs),
             policy_version=self.policy.version,
             counts=dict(self.ledger.counts),
         )
-
-    def _is_news(self, write: Write) -> bool:
-        """A key that is not held now has no value: while a pool keeps somebody's memory, theirs is empty."""
-        return self.state.values.get(write.key) != write.value
 
     # ---- records ---------------------------------------------------------------------------------------------------
 
@@ -137,8 +139,8 @@ class _Assigner:
             self.ledger.counts[f"refused_{refusal}"] += 1
             if queued is not None and queued.rank == BY_LOOK:
                 desk.drop(cause, customer_id)
-        elif customer_id in desk.pool.served or (queued is not None and queued.rank != BY_LOOK):
-            desk.renew(cause, customer_id, lambda offer: renewed(offer, look))
+        elif held := desk.service_of(customer_id) or (queued if queued and queued.rank != BY_LOOK else None):
+            desk.renew(cause, customer_id, held, look)
         elif (threshold := self._price(cause, desk, look)) < look.score:
             offer = offer_of(look, threshold, self.policy.propensity, self.policy.experiment)
             self._enter(cause, desk, look, offer)
@@ -153,7 +155,7 @@ class _Assigner:
         consents = ("granted",) if self.policy.consent == "opt_in" else ("granted", "unknown")
         if look.consent not in consents:
             return "consent"
-        if look.customer_id in desk.pool.served:
+        if memory.served:
             return None
         if look.is_vip and not self.policy.serve_vips:
             return "vip"
@@ -204,11 +206,12 @@ class _Assigner:
         if desk.is_known(report.contact_id):
             self.ledger.counts["duplicates"] += 1
             return
-        if fault := _unknown(desk, report):
+        service = desk.service_of(report.customer_id)
+        if service is None or not _fits(report, service):
             self.ledger.counts["rejected"] += 1
-            self.ledger.outputs.append(Rejection(record, fault))
+            self.ledger.outputs.append(Rejection(record, _misfit(report, service)))
             return
-        desk.hear(cause, report.contact_id, report.customer_id)
+        desk.hear(cause, report.contact_id, report.customer_id, service)
         ending = ENDINGS.get(report.outcome)
         if ending is not None:
             desk.end(cause, report.customer_id, ending)
@@ -239,14 +242,15 @@ class _Assigner:
 ENDINGS: Final[dict[str, Ending]] = {"declined": "declined", "ended": "ended_by_advisor"}
 
 
-def _unknown(desk: Desk, report: ContactReported) -> Fault | None:
+def _fits(report: ContactReported, service: Service) -> bool:
+    return (report.assignment_id, report.advisor_id) == (service.assignment_id, service.advisor_id)
+
+
+def _misfit(report: ContactReported, service: Service | None) -> Fault:
     """What is wrong with a report that fits no active assignment."""
-    service = desk.pool.served.get(report.customer_id)
-    if service is None or service.assignment_id != report.assignment_id:
-        expected = f"an active assignment of this customer in pool {report.pool}"
-        cure = "report under the assignment_id of the last AdvisorAssigned, before AssignmentEnded"
-        return Fault("unknown_assignment", "assignment_id", expected, report.assignment_id, cure)
-    if service.advisor_id != report.advisor_id:
+    if service is not None and report.assignment_id == service.assignment_id:
         cure = "report as the advisor the assignment names; to move a customer, publish AssignmentWished"
         return Fault("unknown_assignment", "advisor_id", service.advisor_id, report.advisor_id, cure)
-    return None
+    expected = f"an active assignment of this customer in pool {report.pool}"
+    cure = "report under the assignment_id of the last AdvisorAssigned, before AssignmentEnded"
+    return Fault("unknown_assignment", "assignment_id", expected, report.assignment_id, cure)

@@ -69,7 +69,10 @@ class Committer:
         loaded = self.store.load(batch.partition, needs.keys, needs.due_by_ms)
         values = dict(loaded.values)
         if missing := self.processor.companions(key for _, key in loaded.due) - needs.keys:
-            values.update(self.store.load(batch.partition, missing, -1).values)
+            more = self.store.load(batch.partition, missing, -1)
+            if more.position != loaded.position:
+                raise StoreUnavailable(f"{self.processor.name}[{batch.partition}]: the store was set back meanwhile")
+            values.update(more.values)
         return State(values, self._outside(needs), loaded.due), loaded.position
 
     def _outside(self, needs: Needs) -> Mapping[str, Seen]:

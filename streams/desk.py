@@ -5,13 +5,13 @@ more customers than their capacity or takes in more than their daily intake, and
 """
 
 from bisect import bisect_right, insort
-from collections import defaultdict
-from collections.abc import Callable
+from collections.abc import Iterator, Mapping
 from functools import cached_property
+from typing import Final
 
-from schemas.events import AdvisorAssigned, AssignmentEnded, AssignmentWithheld
+from schemas.events import AdvisorAssigned, AssignmentEnded, AssignmentWithheld, CustomerScored
 from schemas.ids import hash64
-from schemas.records import Announcement
+from schemas.records import Announcement, Write
 from streams import notices
 from streams.assignment_policy import AssignmentPolicy
 from streams.ledger import Ledger
@@ -24,29 +24,37 @@ from streams.pools import (
     Candidate,
     Memory,
     Offer,
-    Service,
     decode_offer,
     decode_pool,
     encode,
+    renewed,
 )
+from streams.services import Service, Services
+
+POOL: Final = "pool/"
 
 RESTS_AFTER = ("service_ended", "declined", "ended_by_advisor")
 REOFFERED_AFTER = ("declined", "not_contacted")
 
 
 class Desk:
-    def __init__(self, name: str, value: bytes | None, policy: AssignmentPolicy, ledger: Ledger) -> None:
+    def __init__(self, name: str, values: Mapping[str, bytes], policy: AssignmentPolicy, ledger: Ledger) -> None:
         self.name, self.policy, self.ledger = name, policy, ledger
-        self.pool = decode_pool(value)
-        self.touched = False
-        self._ends: defaultdict[str, list[int]] = defaultdict(list)  # ends of service by advisor, in order
-        for service in self.pool.served.values():
-            insort(self._ends[service.advisor_id], service.service_until_ms)
+        self.pool = decode_pool(values.get(POOL + name))
+        self.services = Services(name, self.pool.services_due, values)
+        self._touched = False
+        self._places: dict[tuple[int, int], int] = {}
+
+    def writes(self) -> Iterator[Write]:
+        if self._touched:
+            yield Write(POOL + self.name, encode(self.pool), self.due_ms)
+            yield from self.services.writes()
 
     # ---- questions -------------------------------------------------------------------------------------------------
 
-    def load(self, advisor_id: str) -> int:
-        return len(self._ends[advisor_id])
+    def service_of(self, customer_id: str) -> Service | None:
+        """The service of a customer whom the batch names."""
+        return self.services[customer_id] if self.ledger.memory(customer_id).served else None
 
     def free_advisor(self, language: str | None, day: int, wanted: str | None = None) -> str | None:
         """The advisor to give a customer to: eligible, least loaded for their capacity, ties by id."""
@@ -69,23 +77,29 @@ class Desk:
         return min(active)[1] if active else None
 
     def _is_free(self, advisor_id: str, advisor: Advisor, day: int) -> bool:
-        has_room = self.load(advisor_id) < advisor.capacity and advisor.intake_left(day) > 0
+        has_room = self.pool.load(advisor_id) < advisor.capacity and advisor.intake_left(day) > 0
         return advisor.status == "active" and has_room
 
     def _fill(self, advisor_id: str, advisor: Advisor) -> int:
-        return self.load(advisor_id) * MILLION // max(1, advisor.capacity)
+        return self.pool.load(advisor_id) * MILLION // max(1, advisor.capacity)
 
     def places_until(self, until_ms: int, now_ms: int) -> int:
         """Places free now or coming free by then, as far as daily intakes allow, less those that are waited for."""
-        day = now_ms // DAY_MS
-        further_days = max(0, -(-until_ms // DAY_MS) - day - 1)
-        places = 0
-        for advisor_id, advisor in self.pool.advisors.items():
-            if advisor.status == "active":
-                room = advisor.capacity - self.load(advisor_id) + bisect_right(self._ends[advisor_id], until_ms)
-                intake = advisor.intake_left(day) + advisor.daily_intake * further_days
-                places += max(0, min(room, intake))
-        return max(0, places - len(self.pool.waiting))
+        day, last_day = now_ms // DAY_MS, (until_ms - 1) // DAY_MS
+        if (until_ms, day) not in self._places:
+            places = sum(
+                self._places_with(advisor_id, advisor, until_ms, day, last_day)
+                for advisor_id, advisor in self.pool.advisors.items()
+                if advisor.status == "active"
+            )
+            self._places[until_ms, day] = max(0, places - len(self.pool.waiting))
+        return self._places[until_ms, day]
+
+    def _places_with(self, advisor_id: str, advisor: Advisor, until_ms: int, day: int, last_day: int) -> int:
+        ending = bisect_right(self.pool.ends.get(advisor_id, ()), until_ms)
+        room = advisor.capacity - self.pool.load(advisor_id) + ending
+        intake = advisor.intake_left(day) + advisor.daily_intake * max(0, last_day - day)
+        return max(0, min(room, intake))
 
     # ---- places ----------------------------------------------------------------------------------------------------
 
@@ -99,7 +113,7 @@ class Desk:
 
     def _wait(self, cause: Cause, customer_id: str, candidate: Candidate) -> None:
         self._touch(cause)
-        self.ledger.remember(customer_id, Memory())  # the pool keeps it now
+        self.ledger.remember(customer_id, Memory())
         self.pool.waiting[customer_id] = candidate
         self.ledger.counts["waiting"] += 1
         if len(self.pool.waiting) > self.policy.waiting_limit:
@@ -109,12 +123,12 @@ class Desk:
         """Out of the queue. Nobody was told of it, so there is nothing to take back."""
         self._touch(cause)
         candidate = self.pool.waiting.pop(customer_id)
-        self.ledger.remember(customer_id, Memory(candidate.withheld_in))
+        self.ledger.remember(customer_id, Memory(withheld_in=candidate.withheld_in))
         self.ledger.counts["waited_in_vain"] += 1
 
     def _serve(self, cause: Cause, customer_id: str, candidate: Candidate, advisor_id: str, why: Why) -> None:
         self._touch(cause)
-        self.ledger.remember(customer_id, Memory())  # the pool keeps it now
+        self.ledger.remember(customer_id, Memory(served=True))
         self.pool.waiting.pop(customer_id, None)
         self.pool.advisors[advisor_id].take_one(cause.day)
         service = Service(
@@ -126,17 +140,20 @@ class Desk:
             offer=candidate.offer,
             withheld_in=candidate.withheld_in,
         )
-        self.pool.served[customer_id] = service
-        insort(self._ends[advisor_id], service.service_until_ms)
+        self.services.put(customer_id, service)
+        insort(self.pool.ends.setdefault(advisor_id, []), service.service_until_ms)
         self._announce(notices.assigned(self.name, customer_id, service, why, cause, self.policy))
 
     def end(self, cause: Cause, customer_id: str, reason: Ending) -> Service:
         """The place comes back. Whoever calls this decides who gets it: see `fill`."""
         self._touch(cause)
-        service = self.pool.served.pop(customer_id)
-        self._ends[service.advisor_id].remove(service.service_until_ms)
+        service = self.services.pop(customer_id)
+        ends = self.pool.ends[service.advisor_id]
+        ends.remove(service.service_until_ms)
+        if not ends:
+            del self.pool.ends[service.advisor_id]
         rest_until_ms = cause.now_ms + self.policy.rest_ms if reason in RESTS_AFTER else 0
-        self.ledger.remember(customer_id, Memory(service.withheld_in, rest_until_ms))
+        self.ledger.remember(customer_id, Memory(withheld_in=service.withheld_in, rest_until_ms=rest_until_ms))
         self._announce(notices.ended(self.name, customer_id, service, reason, cause))
         return service
 
@@ -160,7 +177,7 @@ class Desk:
 
     def _reassign(self, cause: Cause, advisor_id: str) -> None:
         """Customers of an advisor who left go on with others, the most promising first, or wait."""
-        services = {c: s for c, s in self.pool.served.items() if s.advisor_id == advisor_id}
+        services = self.services.of(advisor_id)
         offers = {customer_id: decode_offer(service.offer) for customer_id, service in services.items()}
         for customer_id in sorted(services, key=lambda c: (-offers[c].score, c)):
             self.end(cause, customer_id, "advisor_left")
@@ -186,17 +203,19 @@ class Desk:
     def is_known(self, contact_id: str) -> bool:
         return hash64(contact_id) in self.pool.contacts
 
-    def hear(self, cause: Cause, contact_id: str, customer_id: str) -> None:
+    def hear(self, cause: Cause, contact_id: str, customer_id: str, service: Service) -> None:
         """Contact was made."""
         self._touch(cause)
         self.pool.contacts = [*self.pool.contacts, hash64(contact_id)][-self.policy.contacts_kept :]
-        self.pool.served[customer_id].contact_by_ms = 0
+        service.contact_by_ms = 0
+        self.services.put(customer_id, service)
 
-    def renew(self, cause: Cause, customer_id: str, offer: Callable[[Offer], Offer]) -> None:
-        """What is known of somebody who waits or is served has changed."""
+    def renew(self, cause: Cause, customer_id: str, held: Service | Candidate, look: CustomerScored) -> None:
+        """Somebody who is served or waits was looked at again: that is what a next advisor will be told."""
         self._touch(cause)
-        held = self.pool.served.get(customer_id) or self.pool.waiting[customer_id]
-        held.offer = encode(offer(decode_offer(held.offer)))
+        held.offer = encode(renewed(decode_offer(held.offer), look))
+        if isinstance(held, Service):
+            self.services.put(customer_id, held)
 
     # ---- time ------------------------------------------------------------------------------------------------------
 
@@ -207,10 +226,9 @@ class Desk:
     def pass_time(self, cause: Cause) -> None:
         """Everything that has ended by now, in the order of time, ties by customer; then those who wait."""
         self._touch(cause)
-        due = sorted((s.due_ms(), c) for c, s in self.pool.served.items() if s.due_ms() <= cause.now_ms)
         overdue = False
-        for _, customer_id in due:
-            over = self.pool.served[customer_id].service_until_ms <= cause.now_ms
+        for customer_id in self.services.due_by(cause.now_ms):
+            over = self.services[customer_id].service_until_ms <= cause.now_ms
             overdue |= not over
             self.end(cause, customer_id, "service_ended" if over else "not_contacted")
         for customer_id in self.pool.in_order():
@@ -223,7 +241,8 @@ class Desk:
 
         Whoever left is forgotten the day after: until then, coming back gives them no second intake.
         """
-        self.touched = True
+        self._touched = True
+        self._places.clear()
         self.pool.clock_ms = cause.now_ms
         self.__dict__.pop("due_ms", None)
         for advisor_id, advisor in list(self.pool.advisors.items()):

@@ -2,8 +2,8 @@
 
 Three things keep a worker that has lost its partitions from writing for them (KIP-447):
 
-- The group's metadata is taken when partitions are assigned and used until they are revoked. Asked for later, a consumer
-  that was thrown out gives metadata without a member, and those the broker does not check.
+- The group's metadata is taken when partitions are assigned and used until they are revoked. Asked for later, it may be
+  that of a newer assignment, or of no member at all, which the broker accepts unchecked.
 - Every transaction carries offsets of every partition it decided for, also where only time moved on: they are what the
   broker checks, and what a new owner's `committed` waits for.
 - Nothing is fetched between an assignment and `seek`, which says from where.

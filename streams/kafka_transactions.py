@@ -93,31 +93,28 @@ class Transactions:
     def _produce(self, producer: Producer, messages: Sequence[OutMessage]) -> dict[TopicPartition, int]:
         """Hand all messages to librdkafka. The result fills while it delivers; only the last of a partition reports."""
         ends: dict[TopicPartition, int] = {}
+        names = {topic: self._settings.wire(topic) for topic in {message.topic for message in messages}}
         last = {(message.topic, message.partition): number for number, message in enumerate(messages)}
-        for number, message in enumerate(messages):
-            place = (message.topic, message.partition)
-            self._put(producer, message, _reporter(ends, place) if last[place] == number else None)
+        reporters = {number: _reporter(ends, place) for place, number in last.items()}
+        for number, (topic, partition, key, value, headers, timestamp_ms) in enumerate(messages):
+            delivered, told = reporters.get(number), list[Any](headers)  # Any: a list of what it takes is invariant
+            record = (names[topic], value, key, partition, delivered, None, timestamp_ms or 0, told)
+            try:
+                producer.produce(*record)
+            except BufferError:
+                self._squeeze_in(producer, *record)
         return ends
 
-    def _put(self, producer: Producer, message: OutMessage, delivered: Delivered | None) -> None:
-        arguments: dict[str, Any] = {"on_delivery": delivered} if delivered else {}  # Any: for the call below
+    def _squeeze_in(self, producer: Producer, *record: Any) -> None:  # Any: what `produce` takes
+        """Once more, for as long as librdkafka's queue is full, letting it deliver meanwhile."""
         deadline = monotonic() + self._settings.transaction_timeout_ms / 1000
         while True:
+            producer.poll(0.01)
             try:
-                producer.produce(
-                    self._settings.wire(message.topic),
-                    message.value,
-                    message.key,
-                    message.partition,
-                    timestamp=message.timestamp_ms or 0,
-                    headers=list(message.headers),
-                    **arguments,
-                )
-                return
-            except BufferError as error:  # librdkafka's queue is full: let it deliver some
+                return producer.produce(*record)
+            except BufferError as error:
                 if monotonic() > deadline:
                     raise KafkaException(KafkaError(QUEUE_FULL, txn_requires_abort=True)) from error
-                producer.poll(0.01)
 
     def _give_up(self, producer: Producer, error: KafkaError) -> str:
         """Abort where that is all it takes, so that readers need not wait for the broker to do it."""

@@ -6,7 +6,8 @@ from typing import Literal
 
 from schemas.events import AdvisorAssigned, AssignmentEnded, AssignmentWithheld
 from streams.assignment_policy import AssignmentPolicy
-from streams.pools import DAY_MS, Offer, Service, decode_offer
+from streams.pools import DAY_MS, Offer, decode_offer
+from streams.services import Service
 
 Why = Literal["look", "waiting", "manual", "reoffer", "reassigned"]
 Ending = Literal[

@@ -1,9 +1,9 @@
-"""A pool's state: its roster, whom it serves, and who waits. What is asked of it here, what is done with it in `desk.py`.
+"""A pool's state: its roster, how full it is, and who waits. What is done with it: `desk.py`.
 
-All of a pool that time or a leaving advisor may concern lies in one value, `pool/<pool>`, because a batch must name what it loads
-before it is decided: a place that comes free at midnight goes to somebody whom no record of the batch names
-(`docs/decisions/0004-assigner-state.md`). A customer's own key, `customer/<customer_id>`, holds what outlasts all that: `Memory`.
-While somebody waits or is served, the pool owns their memory and that key is empty.
+All of a pool that time or a leaving advisor may concern lies in the pool's keys, because a batch must name what it loads before it
+is decided: a place that comes free at midnight goes to somebody whom no record of the batch names
+(`docs/decisions/0004-assigner-state.md`). A customer's own key, `customer/<customer_id>`, holds what outlasts all that, `Memory`;
+while somebody waits or is served, the pool keeps it for them.
 """
 
 from typing import Final, Literal
@@ -13,6 +13,7 @@ from msgspec.msgpack import Decoder, Encoder
 from msgspec.structs import asdict, replace
 
 from schemas.events import AdvisorChanged, Brief, CustomerScored, Reason
+from streams.services import NOTHING, SHARDS
 
 DAY_MS: Final = 86_400_000
 MILLION: Final = 1_000_000
@@ -21,8 +22,9 @@ BY_WISH, MOVED, BY_LOOK = 0, 1, 2  # the order of waiting: a person's decision, 
 
 
 class Memory(Struct, array_like=True):
-    """What is remembered of a customer who neither waits nor is served."""
+    """What is remembered of a customer. Of one who is served that alone, and nothing of one who waits: the pool knows."""
 
+    served: bool = False
     withheld_in: str = ""  # the experiment whose control arm they are in
     rest_until_ms: int = 0  # no look assigns them before
     never: bool = False  # a person's decision
@@ -82,21 +84,6 @@ class Offer(Struct, frozen=True, array_like=True):
         return Brief(**asdict(self.brief))
 
 
-class Service(Struct, array_like=True):
-    """An active assignment."""
-
-    assignment_id: str
-    advisor_id: str
-    contact_by_ms: int  # 0 once contact was made
-    service_until_ms: int
-    language: str | None
-    offer: bytes  # an `Offer`; unpacked only where it is announced
-    withheld_in: str = ""
-
-    def due_ms(self) -> int:
-        return min(self.contact_by_ms, self.service_until_ms) if self.contact_by_ms else self.service_until_ms
-
-
 class Candidate(Struct, array_like=True):
     """Somebody who is to be served: at once, or when a place comes free."""
 
@@ -111,13 +98,17 @@ class Candidate(Struct, array_like=True):
 
 
 class Pool(Struct, array_like=True):
-    """The value of key `pool/<pool>`."""
+    """The value of key `pool/<pool>`: all but the services themselves, which lie beside it."""
 
     advisors: dict[str, Advisor] = {}
-    served: dict[str, Service] = {}  # by customer
+    ends: dict[str, list[int]] = {}  # when each advisor's services end, in order
     waiting: dict[str, Candidate] = {}  # by customer
-    contacts: list[int] = field(default_factory=list)  # hashes of the last reports
+    contacts: list[int] = []  # hashes of the last reports
+    services_due: list[int] = field(default_factory=lambda: [NOTHING] * SHARDS)  # by shard
     clock_ms: int = 0  # when something last changed: a pool's time never runs backwards, whatever comes late
+
+    def load(self, advisor_id: str) -> int:
+        return len(self.ends.get(advisor_id, ()))
 
     def in_order(self) -> list[str]:
         """Who waits, the first in line first."""
@@ -128,9 +119,9 @@ class Pool(Struct, array_like=True):
 
     def due_ms(self) -> int | None:
         """When time will first change something: a service or a wait ends, contact is overdue, or a day's intake begins."""
-        times = [service.due_ms() for service in self.served.values()]
+        times = [due_ms for due_ms in self.services_due if due_ms != NOTHING]
         if self.waiting:
-            times += [waiting.until_ms for waiting in self.waiting.values()]
+            times += [candidate.until_ms for candidate in self.waiting.values()]
             times += [(a.day + 1) * DAY_MS for a in self.advisors.values() if 0 < a.daily_intake <= a.taken]
         return min(times, default=None)
 

@@ -28,7 +28,7 @@ def stand(cause: Cause, desk: Desk, event: CustomerStanding) -> None:
 
 def _release(cause: Cause, desk: Desk, customer_id: str, reason: Ending) -> None:
     """Whoever is served or waits is so no longer; the place goes to the next."""
-    if customer_id in desk.pool.served:
+    if desk.service_of(customer_id) is not None:
         desk.end(cause, customer_id, reason)
         desk.fill(cause)
     elif customer_id in desk.pool.waiting:
@@ -48,7 +48,7 @@ def _wish(cause: Cause, desk: Desk, event: CustomerStanding) -> None:
     It goes before price, arm, rest and an earlier "never", but neither before capacity nor against the customer's own will.
     """
     customer_id, memory = event.customer_id, desk.ledger.memory(event.customer_id)
-    service = desk.pool.served.get(customer_id)
+    service = desk.service_of(customer_id)
     if memory.withdrawn:
         desk.ledger.counts["wishes_without_consent"] += 1
     elif service is None:

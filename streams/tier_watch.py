@@ -1,13 +1,7 @@
 """When a customer's tier is reviewed, and on which amounts: `tiers.py` decides, this module asks it."""
 
-from features.profile import (
-    Profile,
-    net_spend,
-    net_spend_remaining,
-    next_spend_expiry_ms,
-    orders_count,
-    remind_once,
-)
+from features.outlook import Outlook, outlook
+from features.profile import Profile, TierStanding, remind_once
 from schemas.events import TierChanged
 from streams.policy import Policy
 from streams.tiers import TierChange, review
@@ -19,26 +13,27 @@ def watch_tier(profile: Profile, at_ms: int, policy: Policy) -> tuple[TierChange
     Before `decide_from` tiers are kept and nothing is announced.
     """
     tiers = policy.tiers
+    ahead = outlook(profile, at_ms, tiers.window_ms, tiers.at_risk_within_ms)
     reviewed = review(
         profile.tier,
-        qualifying_minor=net_spend(profile, at_ms, tiers.window_ms),
-        orders=orders_count(profile, at_ms, tiers.window_ms),
-        qualifying_soon_minor=net_spend_remaining(profile, at_ms, at_ms + tiers.at_risk_within_ms, tiers.window_ms),
+        qualifying_minor=ahead.net_minor,
+        orders=ahead.orders,
+        qualifying_soon_minor=ahead.soon_minor,
         at_ms=at_ms,
         policy=tiers,
     )
     profile.tier = reviewed.standing
-    remind_once(profile, _next_review_ms(profile, at_ms, reviewed.next_ms, policy), "tier")
+    remind_once(profile, _next_review_ms(profile.tier, at_ms, ahead, reviewed.next_ms), "tier")
     return reviewed.changes if at_ms >= policy.decide_from_ms else ()
 
 
-def _next_review_ms(profile: Profile, at_ms: int, cool_down_ends_ms: int | None, policy: Policy) -> int | None:
+def _next_review_ms(standing: TierStanding, at_ms: int, ahead: Outlook, cool_down_ends_ms: int | None) -> int | None:
     """When spend next leaves the window, or comes within the warning before it, or a cool-down ends."""
-    tiers, moments = policy.tiers, [cool_down_ends_ms]
-    if profile.tier.tier > 0 or profile.tier.near > 0:
-        moments.append(next_spend_expiry_ms(profile, at_ms, tiers.window_ms))
-    if profile.tier.tier > 0 and profile.tier.at_risk == 0:
-        moments.append(next_spend_expiry_ms(profile, at_ms, tiers.window_ms - tiers.at_risk_within_ms))
+    moments = [cool_down_ends_ms]
+    if standing.tier or standing.near:
+        moments.append(ahead.expires_ms)
+    if standing.tier and not standing.at_risk:
+        moments.append(ahead.soon_expires_ms)
     return min((moment for moment in moments if moment is not None and moment > at_ms), default=None)
 
 

@@ -13,7 +13,6 @@ A tier asks for spend and for orders, both within the window. `missing_minor` is
 (near, lost) or to keep it (at_risk).
 """
 
-from collections.abc import Iterator
 from typing import Literal, NamedTuple
 
 from msgspec import Struct
@@ -115,13 +114,14 @@ def _move(
     return replace(standing, tier=reached, near=reached + 1, at_risk=0, quiet_until_ms=quiet_until_ms), lost
 
 
-def _warn(standing: TierStanding, spend: _Spend, policy: TierPolicy) -> tuple[TierStanding, Iterator[TierChange]]:
+def _warn(standing: TierStanding, spend: _Spend, policy: TierPolicy) -> tuple[TierStanding, list[TierChange]]:
     """At risk: once for a tier, until it is safe again."""
     held = standing.tier
-    at_risk = held if held and not _qualifies(spend.soon_minor, spend.soon_orders, policy.tiers[held - 1]) else 0
-    said = at_risk in (0, standing.at_risk)
-    change = _change("at_risk", at_risk, spend, policy) if not said else None
-    return replace(standing, at_risk=at_risk), iter([change] if change else [])
+    if held == 0 or _qualifies(spend.soon_minor, spend.soon_orders, policy.tiers[held - 1]):
+        return replace(standing, at_risk=0), []
+    if standing.at_risk == held:
+        return standing, []
+    return replace(standing, at_risk=held), [_change("at_risk", held, spend, policy)]
 
 
 def _hint(

@@ -6,23 +6,26 @@ decided here.
 """
 
 import asyncio
+import os
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from time import monotonic
 from typing import Any, TypeVar
 
 import faust
 import orjson
 import structlog
 from faust.types import StreamT
+from faust.types.web import Request, Response, View
 
 from schemas.errors import LogUnavailable, StoreUnavailable
 from streams.assembly import Assembly, Station, assemble
 from streams.settings import Settings
 from streams.shell import Cut
 
-POLL_MS = 100
 RETRY_S = 1.0
+WATCH_S, STALLED_S, HOPELESS_S = 5.0, 60.0, 600.0
 Result = TypeVar("Result")
 log = structlog.get_logger()
 
@@ -30,9 +33,11 @@ log = structlog.get_logger()
 class Post:
     """A station with its two threads, shared by the service that takes records in and the agent that commits."""
 
-    def __init__(self, station: Station) -> None:
+    def __init__(self, station: Station, poll_ms: int) -> None:
         self.station = station
         self.is_free = True
+        self._poll_ms = poll_ms
+        self._moved_s = monotonic()
         self._polling = ThreadPoolExecutor(1, thread_name_prefix=f"{station.name}-intake")
         self._committing = ThreadPoolExecutor(1, thread_name_prefix=f"{station.name}-commit")
 
@@ -40,7 +45,7 @@ class Post:
         """Take in what there is; while a server does not answer, wait and try again."""
         shell = self.station.shell
         try:
-            await asyncio.get_running_loop().run_in_executor(self._polling, shell.poll, POLL_MS)
+            await asyncio.get_running_loop().run_in_executor(self._polling, shell.poll, self._poll_ms)
         except (LogUnavailable, StoreUnavailable) as error:
             log.warning("waiting_for_server", processor=self.station.name, error=str(error))
             shell.recover_soon()
@@ -59,9 +64,18 @@ class Post:
         """Commit a cut, and then what has gathered meanwhile, until there is nothing."""
         cut: Cut | None = first
         while cut is not None:
-            self.station.note(await self._on_commit_thread(self.station.shell.process, cut))
+            committed = await self._on_commit_thread(self.station.shell.process, cut)
+            self.station.note(committed)
+            if committed:
+                self._moved_s = monotonic()
             cut = None if self.station.is_draining else await self._on_commit_thread(self.station.shell.cut)
         self.is_free = True
+
+    def stalled_s(self) -> float:
+        """For how long records have been waiting here without a commit."""
+        if not any(self.station.shell.intake.buffered().values()):
+            self._moved_s = monotonic()
+        return monotonic() - self._moved_s
 
     async def close(self) -> None:
         """Finish the commit under way, then leave the group, so that others take over at once."""
@@ -91,20 +105,22 @@ def build_app(settings: Settings, assembly: Assembly) -> faust.App:
         worker_redirect_stdouts=False,
         broker_commit_every=1,
     )
-    for station in assembly.stations:
-        add_processor(app, station)
+    posts = [Post(station, settings.batch.max_wait_ms) for station in assembly.stations]
+    for post in posts:
+        add_processor(app, post)
     add_control(app, settings.namespace, assembly.stations)
+    add_watchdog(app, posts)
     return app
 
 
-def add_processor(app: faust.App, station: Station) -> None:
+def add_processor(app: faust.App, post: Post) -> None:
     """A service that polls, an agent that commits, and a channel between them that holds one batch.
 
     While the agent is busy records gather in the shell, so batches grow with the load by themselves.
     """
-    post, channel = Post(station), app.channel(maxsize=1)
+    channel = app.channel(maxsize=1)
 
-    @app.agent(channel, name=station.name)
+    @app.agent(channel, name=post.station.name)
     async def commit(cuts: StreamT[Cut]) -> None:
         async for cut in cuts:
             await post.work_off(cut)
@@ -132,11 +148,41 @@ def add_control(app: faust.App, namespace: str, stations: Sequence[Station]) -> 
             obey(command, stations)
 
 
+def add_watchdog(app: faust.App, posts: Sequence[Post]) -> None:
+    """`/ready` is red while a processor has records and commits none; after a longer while the process ends."""
+
+    @app.page("/ready")
+    async def ready(view: View, request: Request) -> Response:
+        report = {post.station.name: report_of(post) for post in posts}
+        is_well = all(entry["stalled_s"] < STALLED_S and not entry["stopped"] for entry in report.values())
+        return view.json({"ready": is_well, "processors": report}, status=200 if is_well else 503)
+
+    @app.timer(interval=WATCH_S)  # type: ignore[untyped-decorator]  # faust's timers are untyped
+    async def watch() -> None:
+        for post in posts:
+            if post.stalled_s() > HOPELESS_S:
+                log.error("no_progress", processor=post.station.name, stalled_s=round(post.stalled_s()))
+                os._exit(70)  # threads hang in a call that does not return: an orderly end would wait for them
+
+
+def report_of(post: Post) -> dict[str, Any]:  # Any: JSON
+    shell = post.station.shell
+    return {
+        "partitions": shell.assigned_partitions,
+        "stopped": {str(partition): str(error) for partition, error in shell.stopped.items()},
+        "waiting": sum(shell.intake.buffered().values()),
+        "stalled_s": round(post.stalled_s(), 1),
+        **post.station.counts,
+    }
+
+
 def obey(command: bytes, stations: Sequence[Station]) -> None:
     try:
         word = orjson.loads(command)["command"]
     except (orjson.JSONDecodeError, KeyError, TypeError):
-        log.warning("control_unreadable", expected='{"command": "drain" | "resume"}', got=command[:80].decode("latin-1"))
+        log.warning(
+            "control_unreadable", expected='{"command": "drain" | "resume"}', got=command[:80].decode("latin-1")
+        )
         return
     if word not in ("drain", "resume"):
         log.warning("control_unknown", expected="drain or resume", got=str(word)[:80])

@@ -1,4 +1,4 @@
-"""The store on a real Redis server, at MAITRED_REDIS_URL: it passes the same checks as the store in memory."""
+"""The store on a real Redis server, at MAITRED_REDIS__URL: it passes the same checks as the store in memory."""
 
 import os
 from collections.abc import Callable, Iterator
@@ -12,7 +12,7 @@ from tests.unit.store_checks import CHECKS, Fresh
 
 pytestmark = pytest.mark.integration
 
-URL = os.environ.get("MAITRED_REDIS_URL", "redis://127.0.0.1:6379/15")
+URL = os.environ.get("MAITRED_REDIS__URL", "redis://127.0.0.1:6379/15")
 
 
 @pytest.fixture

@@ -19,7 +19,7 @@ from schemas.events import (
     Reason,
 )
 from schemas.records import Announcement, Batch, Output, Record, Run, State
-from streams.assignment import AssignmentPolicy, assign, needs
+from streams.assignment import AssignmentPolicy, assign, companions, needs
 
 HOUR_MS = 3_600_000
 DAY_MS = 24 * HOUR_MS
@@ -202,7 +202,8 @@ class World:
         batch = Batch(0, self.entry, tuple(runs))
         wanted = needs(batch, self.policy)
         loaded = self.store.load(0, wanted.keys, wanted.due_by_ms)
-        decision = assign(State(loaded.values, {}, loaded.due), batch, self.policy)
+        more = self.store.load(0, companions(key for _, key in loaded.due), -1).values
+        decision = assign(State({**loaded.values, **more}, {}, loaded.due), batch, self.policy)
         self.store.apply(0, self.entry, Position(self.entry + 1), decision.writes)
         self.entry, self.watermark_ms = self.entry + 1, batch.watermark_ms
         self.outputs += decision.outputs

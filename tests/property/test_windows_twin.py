@@ -44,7 +44,7 @@ kinds = pytest.mark.parametrize(("kind", "cls"), [("browsing", Browsed), ("tradi
 
 
 def tiles_of(cls, known) -> Tiles:
-    tiles = cls()
+    tiles: Tiles = cls()
     for at_ms, summed in known:
         tiles.add(at_ms, trimmed(list(summed)))
     return tiles

@@ -26,7 +26,7 @@ class Rates(NamedTuple):
             fails=one_of(0, 0.002, 0.01, 0.03),
             crashes=one_of(0, 0.002, 0.005, 0.015),
             interrupted=one_of(0, 0.01, 0.03),
-            stalls=one_of(0, 0.001, 0.004),
+            stalls=one_of(0, 0.002, 0.01),
         )
 
 

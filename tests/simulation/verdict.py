@@ -34,7 +34,7 @@ class Step(NamedTuple):
 
 def findings(world: World) -> list[str]:
     """Everything that is wrong; empty if all is well."""
-    found = [*_stopped(world), *_ids(world)]
+    found = [*_stopped(world), *_rest(world), *_ids(world)]
     for role in world.plan.roles:
         logs = {p: [*map(read_entry, _committed(world, f"{role.name}.batch-log", p))] for p in range(role.partitions)}
         sequence = [*_entries(role, logs), *_ranges(world, role, logs), *_watermarks(role, logs)]
@@ -56,6 +56,12 @@ def _stopped(world: World) -> Iterator[str]:
         for actor in worker.actors:
             for partition, error in actor.shell.stopped.items():
                 yield f"{actor.role.name}[{partition}] was stopped: {error}"
+
+
+def _rest(world: World) -> Iterator[str]:
+    if not world.is_at_rest:
+        offsets = {name: group.offsets for name, group in world.broker.groups.items()}
+        yield f"does not come to rest: the groups stand at {offsets}"
 
 
 def _ids(world: World) -> Iterator[str]:

@@ -5,6 +5,7 @@ from schemas.ids import caused_by_record
 from schemas.records import Batch, Needs, Rejection, Run
 from streams.assignment import AssignmentPolicy, is_control, needs
 from streams.pools import Advisor
+from streams.services import shard_keys
 from tests.property.assignment_worlds import DAY_MS, HOUR_MS, START_MS, World, record, roster, scored, standing
 
 POLICY = AssignmentPolicy(version="policy", control_share=0, expected_looks=1, waiting_limit=2)  # any score passes
@@ -370,7 +371,8 @@ def test_needs_name_pools_customers_and_time():
     """What a batch needs is known from its records alone."""
     batch = Batch(0, 0, (Run("scores", (record("scores", 0, scored("c", START_MS, 0.5)),), START_MS + 5),))
     assert needs(batch, POLICY) == Needs(
-        frozenset({"watermark", "pool/north", "price/north", "customer/c"}), due_by_ms=START_MS + 5
+        frozenset({"watermark", "pool/north", "price/north", "customer/c", *shard_keys("north")}),
+        due_by_ms=START_MS + 5,
     )
 
 

@@ -1,0 +1,57 @@
+"""Qualifying spend now and some time ahead, and when it next changes by itself: all a tier review asks, in one pass."""
+
+from collections.abc import Iterator, Sequence
+from typing import NamedTuple
+
+from features.profile import DISCOUNT, GROSS, ORDERS, REFUND, Profile
+from features.windows import EVER, MINUTE_MS, TRADING_PLAN, far_edge, grain
+
+
+class Outlook(NamedTuple):
+    """`net_spend`, `orders_count` and `net_spend_remaining` of `profile.py`, and `next_spend_expiry_ms` of two windows."""
+
+    net_minor: int
+    orders: int
+    soon_minor: int  # what remains of it `ahead_ms` later if nothing is bought
+    expires_ms: int | None  # when something next leaves the window
+    soon_expires_ms: int | None  # when something next comes within `ahead_ms` of leaving it
+
+
+def outlook(profile: Profile, as_of_ms: int, window_ms: int, ahead_ms: int) -> Outlook:
+    """What counts up to and including `as_of_ms`."""
+    window, shorter = window_ms // MINUTE_MS, (window_ms - ahead_ms) // MINUTE_MS
+    since = far_edge(TRADING_PLAN, as_of_ms, window)
+    since_soon = far_edge(TRADING_PLAN, as_of_ms + ahead_ms, window)
+    since_shorter = far_edge(TRADING_PLAN, as_of_ms, shorter)
+    now = orders = soon = 0
+    oldest = oldest_shorter = None
+    for start, bought, minor in _trades(profile):
+        if start < since:
+            continue
+        if start * MINUTE_MS <= as_of_ms:
+            now, orders = now + minor, orders + bought
+            soon += minor if start >= since_soon else 0
+        oldest = start if oldest is None else min(oldest, start)
+        if start >= since_shorter:
+            oldest_shorter = start if oldest_shorter is None else min(oldest_shorter, start)
+    return Outlook(now, orders, soon, _expiry_ms(oldest, window), _expiry_ms(oldest_shorter, shorter))
+
+
+def _trades(profile: Profile) -> Iterator[tuple[int, int, int]]:
+    """(start in minutes, orders, net minor units) of every tile."""
+    for start, _, sums in profile.purchases.tiles():
+        yield start, sums[ORDERS], _at(sums, GROSS) - _at(sums, DISCOUNT)
+    for start, _, sums in profile.returns.tiles():
+        yield start, 0, -_at(sums, REFUND)
+
+
+def _at(sums: Sequence[int], measure: int) -> int:
+    """Tiles leave trailing zeros out."""
+    return sums[measure] if measure < len(sums) else 0
+
+
+def _expiry_ms(oldest: int | None, window: int) -> int | None:
+    width = grain(TRADING_PLAN, window)
+    if oldest is None or width == EVER:
+        return None
+    return (oldest - oldest % width + width + window) * MINUTE_MS

@@ -9,9 +9,9 @@ make the answer the same in whatever order events arrive:
 3. A window's far edge is rounded down to the width of the tiles that may stand there, its *grain*. So 365 days of
    purchases reach back to the start of a day, and it makes no difference which of them were widened already.
 
-As of any time since an hour before the head reads are exact: to the finest tiles at the near edge, to the grain at the
-far one. Tiles are kept packed, so that the many events that only add to the newest one don't pay for the others. What is
-counted is `profile.py`'s to say.
+As of any time since an hour before the head reads are exact: to the finest tiles at the near edge (a minute for trade,
+five for browsing), to the grain at the far one. Tiles are kept packed, so that the many events that only add to the
+newest one don't pay for the others. What is counted is `profile.py`'s to say.
 """
 
 from collections.abc import Iterable, Iterator, Sequence
@@ -222,7 +222,7 @@ def _packed_numbers(numbers: Iterable[int]) -> bytes:
 
 
 def _unpacked(packed: bytes, newest_at: int, plan: Plan) -> Iterator[Tile]:
-    numbers = iter(packed if packed.isascii() else _numbers(packed))
+    numbers = iter(packed if packed.isascii() else _numbers(packed))  # all below 128: the bytes are the numbers
     start, level, width = newest_at, 0, plan[0].width
     for distance in numbers:
         if distance == 0:

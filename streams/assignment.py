@@ -133,21 +133,18 @@ class _Assigner:
     # ---- looks: rules, price, arm, advisor ---------------------------------------------------------------------------
 
     def _look(self, cause: Cause, desk: Desk, look: CustomerScored) -> None:
-        customer_id = look.customer_id
-        queued = desk.pool.waiting.get(customer_id)
+        held = desk.service_of(look.customer_id) or desk.queued_otherwise(look.customer_id)
         if refusal := self._refusal(cause, desk, look):
             self.ledger.counts[f"refused_{refusal}"] += 1
-            if queued is not None and queued.rank == BY_LOOK:
-                desk.drop(cause, customer_id)
-        elif held := desk.service_of(customer_id) or (queued if queued and queued.rank != BY_LOOK else None):
-            desk.renew(cause, customer_id, held, look)
-        elif (threshold := self._price(cause, desk, look)) < look.score:
+            desk.unqueue(cause, look.customer_id)
+        elif held is not None:
+            desk.renew(cause, look.customer_id, held, look)
+        elif (threshold := self._price(cause, desk, look)) >= look.score:
+            self.ledger.counts["below_price"] += 1
+            desk.unqueue(cause, look.customer_id)
+        else:
             offer = offer_of(look, threshold, self.policy.propensity, self.policy.experiment)
             self._enter(cause, desk, look, offer)
-        else:
-            self.ledger.counts["below_price"] += 1
-            if queued is not None:
-                desk.drop(cause, customer_id)
 
     def _refusal(self, cause: Cause, desk: Desk, look: CustomerScored) -> str | None:
         """The rule that keeps a customer from being assigned by this look."""
@@ -155,8 +152,8 @@ class _Assigner:
         consents = ("granted",) if self.policy.consent == "opt_in" else ("granted", "unknown")
         if look.consent not in consents:
             return "consent"
-        if memory.served:
-            return None
+        if memory.served_by:
+            return None if memory.served_by == desk.name else "served_elsewhere"
         if look.is_vip and not self.policy.serve_vips:
             return "vip"
         if memory.never:
@@ -178,10 +175,8 @@ class _Assigner:
     def _enter(self, cause: Cause, desk: Desk, look: CustomerScored, offer: Offer) -> None:
         """An arm, and in the treatment arm an advisor."""
         customer_id = look.customer_id
-        queued = desk.pool.waiting.get(customer_id)
         if is_control(self.policy.experiment, customer_id, self.policy.control_share):
-            if queued is not None:
-                desk.drop(cause, customer_id)
+            desk.unqueue(cause, customer_id)
             self.ledger.memory(customer_id).withheld_in = self.policy.experiment
             desk.withhold(cause, customer_id, look.language, offer)
             return
@@ -191,7 +186,7 @@ class _Assigner:
             until_ms=cause.now_ms + self.policy.waiting_ms,
             language=look.language,
             offer=encode(offer),
-            withheld_in=queued.withheld_in if queued else self.ledger.memory(customer_id).withheld_in,
+            withheld_in=desk.withheld_in(customer_id),
         )
         desk.place(cause, customer_id, candidate, "look")
 

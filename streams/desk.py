@@ -17,6 +17,7 @@ from streams.assignment_policy import AssignmentPolicy
 from streams.ledger import Ledger
 from streams.notices import Cause, Ending, Why
 from streams.pools import (
+    BY_LOOK,
     DAY_MS,
     MILLION,
     MOVED,
@@ -54,7 +55,18 @@ class Desk:
 
     def service_of(self, customer_id: str) -> Service | None:
         """The service of a customer whom the batch names."""
-        return self.services[customer_id] if self.ledger.memory(customer_id).served else None
+        is_here = self.ledger.memory(customer_id).served_by == self.name
+        return self.services[customer_id] if is_here else None
+
+    def queued_otherwise(self, customer_id: str) -> Candidate | None:
+        """Who waits for another reason than a look, so that no look sends them away."""
+        queued = self.pool.waiting.get(customer_id)
+        return queued if queued is not None and queued.rank != BY_LOOK else None
+
+    def withheld_in(self, customer_id: str) -> str:
+        """The experiment whose control arm somebody is in who is not served."""
+        queued = self.pool.waiting.get(customer_id)
+        return queued.withheld_in if queued else self.ledger.memory(customer_id).withheld_in
 
     def free_advisor(self, language: str | None, day: int, wanted: str | None = None) -> str | None:
         """The advisor to give a customer to: eligible, least loaded for their capacity, ties by id."""
@@ -126,9 +138,15 @@ class Desk:
         self.ledger.remember(customer_id, Memory(withheld_in=candidate.withheld_in))
         self.ledger.counts["waited_in_vain"] += 1
 
+    def unqueue(self, cause: Cause, customer_id: str) -> None:
+        """A look that once passed doesn't hold any more."""
+        queued = self.pool.waiting.get(customer_id)
+        if queued is not None and queued.rank == BY_LOOK:
+            self.drop(cause, customer_id)
+
     def _serve(self, cause: Cause, customer_id: str, candidate: Candidate, advisor_id: str, why: Why) -> None:
         self._touch(cause)
-        self.ledger.remember(customer_id, Memory(served=True))
+        self.ledger.remember(customer_id, Memory(served_by=self.name))
         self.pool.waiting.pop(customer_id, None)
         self.pool.advisors[advisor_id].take_one(cause.day)
         service = Service(

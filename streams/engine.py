@@ -347,6 +347,9 @@ class _Scorer:
 
     def _look(self, record: Record | None, profile: Profile, look: Look) -> None:
         looks = self.working.looks(profile.customer_id)
+        if looks is None and look.order is None:  # a record so late that the looks have served already
+            self.counts["looks_too_late"] += 1
+            return
         cause = (
             caused_by_record(record, "CustomerScored")
             if record

@@ -13,16 +13,17 @@ from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from threading import Lock
 from typing import Any
 
-from confluent_kafka import Consumer
+from confluent_kafka import Consumer, KafkaException
 from confluent_kafka import Message as KafkaMessage
 from confluent_kafka import TopicPartition as Place
 
-from schemas.errors import CommitUnsettled, LogUnavailable
+from schemas.errors import CommitUnsettled, LogUnavailable, SettingsError
 from streams.kafka_client import (
     END_OF_PARTITION,
     POLLED_TOO_LATE,
     KafkaSettings,
     answering,
+    cause,
     explain,
     received,
 )
@@ -40,7 +41,7 @@ class KafkaLog:
         self._settings = settings
         self._topics = {settings.wire(topic): topic for topic in sources}
         self._group_id = settings.wire(processor)
-        self._consumer = Consumer(self._config())
+        self._consumer = self._opened()
         self._transactions = Transactions(settings, f"{self._group_id}.{instance}")
         self._reader = KafkaReader(settings, self._group_id)
         self._listener: Listener | None = None
@@ -53,6 +54,13 @@ class KafkaLog:
         self._uneven: dict[str, set[int]] = {}  # an assignment that can't be worked on
         self._polling = Lock()
         self._is_closed = False
+
+    def _opened(self) -> Consumer:
+        try:
+            return Consumer(self._config())
+        except KafkaException as error:
+            got = explain(cause(error))
+            raise SettingsError("kafka.security", "options that librdkafka knows", got, "correct it") from error
 
     def _config(self) -> dict[str, Any]:
         settings = self._settings

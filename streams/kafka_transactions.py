@@ -1,8 +1,8 @@
 """The writing half of the Kafka log: one transactional producer, one transaction per commit.
 
 What makes a transaction quick, measured in `benchmarks/commit.py`: the broker finishes a transaction a few milliseconds
-after it has answered, and turns the next one away until then. librdkafka asks again after `retry.backoff.ms` if the
-offsets come first, but after a fixed 20 ms if a record does. So offsets go first, and the backoff starts at 1 ms.
+after it has answered, and turns the next one away until then; librdkafka asks again after `retry.backoff.ms`, which is
+100 by default and starts at 1 here. Records go before offsets, so that the broker takes in both at once.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -85,8 +85,8 @@ class Transactions:
         patience_ms = self._settings.transaction_timeout_ms
         places = [Place(self._settings.wire(topic), p, at) for (topic, p), at in offsets.items()]
         producer.begin_transaction()
-        persist(lambda left: producer.send_offsets_to_transaction(places, group, left), patience_ms)
         ends = self._produce(producer, messages)
+        persist(lambda left: producer.send_offsets_to_transaction(places, group, left), patience_ms)
         persist(producer.commit_transaction, patience_ms)
         return ends
 
@@ -97,12 +97,12 @@ class Transactions:
         last = {(message.topic, message.partition): number for number, message in enumerate(messages)}
         reporters = {number: _reporter(ends, place) for place, number in last.items()}
         for number, (topic, partition, key, value, headers, timestamp_ms) in enumerate(messages):
-            delivered, told = reporters.get(number), list[Any](headers)  # Any: a list of what it takes is invariant
-            record = (names[topic], value, key, partition, delivered, None, timestamp_ms or 0, told)
+            said: list[Any] | None = list(headers) if headers else None  # Any: `produce` takes more, invariantly
+            delivered, at_ms = reporters.get(number), timestamp_ms or 0
             try:
-                producer.produce(*record)
+                producer.produce(names[topic], value, key, partition, delivered, None, at_ms, said)
             except BufferError:
-                self._squeeze_in(producer, *record)
+                self._squeeze_in(producer, names[topic], value, key, partition, delivered, None, at_ms, said)
         return ends
 
     def _squeeze_in(self, producer: Producer, *record: Any) -> None:  # Any: what `produce` takes

@@ -24,7 +24,7 @@ BY_WISH, MOVED, BY_LOOK = 0, 1, 2  # the order of waiting: a person's decision, 
 class Memory(Struct, array_like=True):
     """What is remembered of a customer. Of one who is served that alone, and nothing of one who waits: the pool knows."""
 
-    served: bool = False
+    served_by: str = ""  # the pool
     withheld_in: str = ""  # the experiment whose control arm they are in
     rest_until_ms: int = 0  # no look assigns them before
     never: bool = False  # a person's decision

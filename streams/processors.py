@@ -80,7 +80,7 @@ class Assigner:
         return assignment.needs(admitted, self.policy)
 
     def companions(self, due_keys: Iterable[str]) -> frozenset[str]:
-        return frozenset()
+        return assignment.companions(due_keys)
 
     def decide(self, state: State, batch: Batch) -> Decision:
         admitted, turned_away = at_the_door(batch, self.partitions)

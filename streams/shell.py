@@ -51,6 +51,7 @@ class Shell:
         self._must_recover = False
         self._paused: set[tuple[str, int]] = set()
         self._tick_ms, self._ticked_ms = tick_ms, 0
+        self._polled_ms = 0  # what is known of the log is known as of then
         self._commit_lock = RLock()
         self._buffer_lock = RLock()
         self._events = structlog.get_logger(processor=committer.processor.name)
@@ -84,6 +85,7 @@ class Shell:
         The log is polled in any case, and first: so a worker learns that it has lost its partitions before it looks
         after them, and stays in its group however long the store does not answer.
         """
+        asked_ms = self.clock()
         messages = self.log.poll(self.intake.policy.max_records, timeout_ms)
         if self._must_recover:
             self.recover()
@@ -92,15 +94,19 @@ class Shell:
         with self._buffer_lock:
             if not self._must_recover:  # else they come again, after the seek
                 self.intake.offer(records)
+                self._polled_ms = asked_ms
                 self._press_back()
         return len(messages)
 
     def cut(self) -> Cut | None:
-        """The next batches, or None. A cut that is not processed must be followed by `recover_soon`."""
+        """The next batches, or None. A cut that is not processed must be followed by `recover_soon`.
+
+        Time stands where the log was last polled: a process that stood still since must not run ahead of what it missed.
+        """
         with self._buffer_lock:
             if self._must_recover:
                 return None
-            now_ms = self.clock()
+            now_ms = self._polled_ms
             pieces = dict(self.intake.cut(now_ms, self.log.is_lagging))
             if not 0 <= now_ms - self._ticked_ms < self._tick_ms:  # clocks are set back, too
                 self._ticked_ms = now_ms

@@ -3,7 +3,7 @@
 from schemas.events import CustomerStanding
 from streams.desk import Desk
 from streams.notices import Cause, Ending
-from streams.pools import BY_LOOK, BY_WISH, Candidate, Memory, Offer, decode_offer, encode, wish_offer
+from streams.pools import BY_WISH, Candidate, Memory, Offer, decode_offer, encode, wish_offer
 
 
 def stand(cause: Cause, desk: Desk, event: CustomerStanding) -> None:
@@ -21,7 +21,8 @@ def stand(cause: Cause, desk: Desk, event: CustomerStanding) -> None:
             _release(cause, desk, customer_id, "erased")
             ledger.remember(customer_id, Memory())
         case "vip_reached":
-            _outgrow(cause, desk, customer_id)
+            if not desk.policy.serve_vips:  # a service under way goes on to its end
+                desk.unqueue(cause, customer_id)
         case "wish_manual":
             _wish(cause, desk, event)
 
@@ -32,13 +33,6 @@ def _release(cause: Cause, desk: Desk, customer_id: str, reason: Ending) -> None
         desk.end(cause, customer_id, reason)
         desk.fill(cause)
     elif customer_id in desk.pool.waiting:
-        desk.drop(cause, customer_id)
-
-
-def _outgrow(cause: Cause, desk: Desk, customer_id: str) -> None:
-    """Who became VIP while waiting needs no service to become one. A service under way goes on to its end."""
-    queued = desk.pool.waiting.get(customer_id)
-    if queued is not None and queued.rank == BY_LOOK and not desk.policy.serve_vips:
         desk.drop(cause, customer_id)
 
 
@@ -54,8 +48,7 @@ def _wish(cause: Cause, desk: Desk, event: CustomerStanding) -> None:
     elif service is None:
         queued = desk.pool.waiting.get(customer_id)
         known = decode_offer(queued.offer) if queued else None
-        withheld_in = queued.withheld_in if queued else memory.withheld_in
-        _place(cause, desk, event, wish_offer(known), withheld_in)
+        _place(cause, desk, event, wish_offer(known), desk.withheld_in(customer_id))
     elif event.advisor_id in (None, service.advisor_id):
         desk.ledger.counts["wishes_met_already"] += 1
     elif desk.free_advisor(None, cause.day, event.advisor_id) is None:

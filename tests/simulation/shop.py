@@ -69,9 +69,11 @@ class Publication(NamedTuple):
 class Shop:
     """Publishes at its own pace. `partitions` is each topic's count."""
 
-    def __init__(self, rng: Random, partitions: dict[str, int], topics: tuple[str, ...], records: int) -> None:
+    def __init__(
+        self, rng: Random, partitions: dict[str, int], topics: tuple[str, ...], records: int, customers: int | None = None
+    ) -> None:
         self.rng, self.partitions, self.topics = rng, partitions, topics
-        self.customers = [f"c{n}" for n in range(rng.randint(2, 9))]
+        self.customers = [f"c{n}" for n in range(customers or rng.randint(2, 9))]
         self.visitors = [f"v{n}" for n in range(rng.randint(1, 6))]
         self.orders: list[OrderPlaced] = []
         self.publications = sorted(self._history(records), key=lambda p: p.at_ms)
@@ -124,7 +126,7 @@ class Shop:
             case "privacy":
                 return self._privacy(number, at_ms)
             case _:
-                status = self.rng.choice(("active", "active", "paused", "left"))
+                status = self.rng.choice(("active", "active", "active", "paused", "left"))
                 return self._advisor(f"a{self.rng.randrange(5)}", at_ms, status)
 
     def _order(self, number: int, at_ms: int) -> OrderPlaced:
@@ -196,7 +198,7 @@ class Shop:
             pool=rng.choice(tuple(POOLS.values())),
             occurred_at_ms=at_ms,
             status=status,
-            capacity=rng.randrange(5),
+            capacity=rng.choice((0, 1, 2, 5)),
             daily_intake=rng.randrange(1, 4),
             languages=rng.choice(((), ("de",), ("de", "fr"))),
         )
@@ -210,9 +212,9 @@ class Shop:
             advisor_id=assigned.advisor_id,
             pool=assigned.pool,
             occurred_at_ms=now_ms,
-            outcome=self.rng.choice(("contacted", "accepted", "declined", "ended")),
+            outcome=self.rng.choice(("contacted", "contacted", "accepted", "declined", "ended")),
         )
         return self._publication("contacts", event, now_ms)
 
 
-_WEIGHTS = {"orders": 5, "browse": 6, "returns": 2, "privacy": 2, "roster": 1}
+_WEIGHTS = {"orders": 5, "browse": 6, "returns": 2, "privacy": 2, "roster": 1, "contacts": 0}

@@ -63,9 +63,10 @@ class SimulatedLog:
         return found
 
     def is_lagging(self, topic: str, partition: int, next_offset: int) -> bool:
-        known = self._known.get((topic, partition), 0)
+        """As `KafkaLog`: also while nothing is known yet."""
+        known = self._known.get((topic, partition))
         log = self.broker.logs[topic, partition]
-        return next(log.committed(next_offset, min(known, log.last_stable)), None) is not None
+        return known is None or next(log.committed(next_offset, min(known, log.last_stable)), None) is not None
 
     def seek(self, positions: Mapping[TopicPartition, int]) -> None:
         """Read on from these positions; what is not named rests. Pauses are over."""

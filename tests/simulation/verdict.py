@@ -37,6 +37,7 @@ def findings(world: World) -> list[str]:
     found = [*_stopped(world), *_rest(world), *_ids(world)]
     for role in world.plan.roles:
         logs = {p: [*map(read_entry, _committed(world, f"{role.name}.batch-log", p))] for p in range(role.partitions)}
+        found += [] if role.chokes else _excluded(role, logs)
         sequence = [*_entries(role, logs), *_ranges(world, role, logs), *_watermarks(role, logs)]
         found += sequence
         if not sequence:
@@ -46,6 +47,11 @@ def findings(world: World) -> list[str]:
 
 def _committed(world: World, topic: str, partition: int) -> list[Message]:
     return [*world.broker.logs[topic, partition].committed()]
+
+
+def _events(world: World, topic: str) -> Iterator[object]:
+    for partition in range(world.plan.topics[topic]):
+        yield from map(read, _committed(world, topic, partition))
 
 
 # ---- the log alone -------------------------------------------------------------------------------------------------
@@ -82,6 +88,13 @@ def _entries(role: Role, logs: Mapping[int, list[BatchCommitted]]) -> Iterator[s
         numbers = [entry.entry for entry in entries]
         if numbers != [*range(len(numbers))]:
             yield f"{role.name}[{partition}]: entries are {numbers}"
+
+
+def _excluded(role: Role, logs: Mapping[int, list[BatchCommitted]]) -> Iterator[str]:
+    """The core digests whatever comes in."""
+    for partition, entries in logs.items():
+        for excluded in (e for entry in entries for e in entry.excluded):
+            yield f"{role.name}[{partition}]: failed on {excluded.topic}@{excluded.offset}: {excluded.error}"
 
 
 def _ranges(world: World, role: Role, logs: Mapping[int, list[BatchCommitted]]) -> Iterator[str]:
@@ -132,6 +145,7 @@ class Replay:
         self._past: dict[tuple[int, str], list[tuple[int, bytes | None]]] = defaultdict(list)
         self._wire = Wire(f"/{world.settings.namespace}/{role.name}", world.plan.topics.__getitem__, REGISTRY.schema_id)
         self._processor = role.make({name: MemoryStore() for name in world.shared.memories})
+        self._take_model = role.models(lambda topic: _events(world, topic))
         self._records = {
             (topic, p): {m.offset: m for m in _committed(world, topic, p)}
             for topic in role.sources
@@ -157,6 +171,7 @@ class Replay:
 
     def _step(self, entry: BatchCommitted) -> Step:
         batch = self._batch(entry)
+        self._take_model(self._processor, entry)
         decision = self._processor.decide(self._state(batch, entry), batch)
         after = Position(entry.entry + 1)
         self.store.apply(entry.partition, entry.entry, after, decision.writes)

@@ -5,17 +5,17 @@ may go on, so late writes and stale reads come at every moment there is. `World.
 then, without perils, come to rest; whether what is left is right is `verdict.py`'s question.
 """
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from random import Random
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from msgspec.structs import replace
 
 from features.store import Store
 from schemas.codec import Schemas
 from schemas.errors import LogUnavailable, MaitredError, StoreUnavailable
-from schemas.events import AdvisorAssigned
+from schemas.events import AdvisorAssigned, BatchCommitted
 from streams.assembly import entry_reader, reader, station
 from streams.processors import Processor
 from streams.settings import Settings
@@ -30,14 +30,21 @@ from tests.simulation.simulated_log import SimulatedLog
 
 IDLE_ROUNDS, GIVEN_UP = 3, 30  # rounds without any change: all may be at rest; nothing will change any more
 
+Events = Callable[[str], Iterable[object]]
+
 
 class Role(NamedTuple):
-    """A processor as a worker runs it. `make` is given the stores of its worker, by processor."""
+    """A processor as a worker runs it. `make` is given the stores of its worker, by processor.
+
+    `models` is given the events of any topic, and makes what sets a replayed processor to the model of an entry.
+    """
 
     name: str
     sources: tuple[str, ...]
     partitions: int
     make: Callable[[Mapping[str, Store]], Processor]
+    models: Callable[[Events], Callable[[Processor, BatchCommitted], None]] = lambda _: lambda processor, entry: None
+    chokes: bool = False  # on some records, on purpose
 
 
 class Plan(NamedTuple):
@@ -258,17 +265,15 @@ class World:
         self._report_a_contact()
 
     def _report_a_contact(self) -> None:
-        if "contacts" not in self.plan.shop_topics or self.rng.random() > 0.3:
+        if "contacts" not in self.plan.shop_topics:
             return
-        assigned = [event for event in self.events("assignments") if isinstance(event, AdvisorAssigned)]
+        logs = (self.broker.logs["assignments", p] for p in range(self.plan.topics["assignments"]))
+        events = (read(message) for log in logs for message in log.committed())
+        assigned = [event for event in events if isinstance(event, AdvisorAssigned)]
         if assigned:
             self._contacts += 1
-            contact = self.shop.report_contact(self.rng.choice(assigned), self._contacts, self.now_ms)
+            contact = self.shop.report_contact(self.rng.choice(assigned[-3:]), self._contacts, self.now_ms)
             self.broker.publish(*contact[1:])
-
-    def events(self, topic: str) -> Iterator[Any]:  # Any: the topic's events
-        for partition in range(self.plan.topics[topic]):
-            yield from map(read, self.broker.logs[topic, partition].committed())
 
     def _let_an_actor_step(self) -> None:
         actors = [a for w in self.workers if w.is_up and not w.is_stalled for a in w.actors]

@@ -75,3 +75,9 @@ def test_promises_cannot_be_configured_away(option: str) -> None:
     with pytest.raises(SettingsError) as caught:
         KafkaLog(settings, "scorer", SOURCES, "a").renew()
     assert caught.value.key == f"kafka.security.{option}"
+
+
+def test_unknown_options_are_named() -> None:
+    """An option that librdkafka does not know is reported as a setting, by its name."""
+    with pytest.raises(SettingsError, match=r"sasl\.magic"):
+        KafkaLog(KafkaSettings("127.0.0.1:9", security={"sasl.magic": "x"}), "scorer", SOURCES, "a")

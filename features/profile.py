@@ -80,6 +80,7 @@ class TierStanding(Struct, array_like=True):
     near: int = 0
     at_risk: int = 0
     quiet_until_ms: int = 0
+    reviewed_ms: int = 0  # up to when time alone has been reckoned with: a late record does not turn it back
 
 
 class Treatment(Struct, frozen=True, array_like=True):
@@ -153,6 +154,7 @@ class Profile(Browser, array_like=True, kw_only=True):
     vip_at_ms: int = 0  # when the bar was passed; 0: not yet
     wish: str = ""  # manual or never, before which the model's choice stands back
     wish_advisor: str | None = None
+    born: int = 0  # tells this profile from another of the same customer, before or after an erasure
 
 
 def new_profile(customer_id: str, at_ms: int) -> Profile:

@@ -34,7 +34,7 @@ RULE_WEIGHTS: Final[Mapping[str, Mapping[int, float]]] = {
 class BoundedScaler(preprocessing.StandardScaler):
     def transform_one(self, x: dict[Hashable, Any]) -> dict[Hashable, Any]:  # Any: as River has it
         scaled = super().transform_one(x)  # type: ignore[no-untyped-call]  # River's own is untyped
-        return {name: max(-BOUND, min(BOUND, z)) for name, z in scaled.items()}
+        return {name: z if -BOUND <= z <= BOUND else (BOUND if z > 0 else -BOUND) for name, z in scaled.items()}
 
 
 class Pipeline:

@@ -5,10 +5,10 @@ It ranks a first purchase by its value and its breadth, and a second look by fir
     first look     0.8 z(log first spend) + 0.2 z(log number of SKUs)
     second looks   log first spend + 2/3 log later net spend
 
-(measured on two public data sets, `docs/decisions/0005-the-rule-and-its-shadow.md`). As log-odds it gets a fixed scale, and
-for each kind of look a base that follows what came true. Only the base and the reference distributions learn, so the
-ranking never changes with them but for the unit of z. A base that is fitted by look lets one threshold serve all looks: a score
-means the same at the first purchase and on day 30.
+As log-odds it gets a fixed scale and, for each kind of look, a base that follows what came true: so a score means the same at the
+first purchase and on day 30, and one threshold serves all looks. Only the bases and the reference distributions learn; the
+ranking within a kind of look changes by nothing but the unit of z. Where the numbers come from:
+`docs/decisions/0005-the-rule-as-log-odds.md`.
 """
 
 from math import log, sqrt
@@ -26,12 +26,12 @@ SPEND: Final = FEATURES.index("log_first_spend")
 SKUS: Final = FEATURES.index("log_skus")
 LATER: Final = len(FEATURES) + SINCE_FEATURES.index("log_later_net_spend")
 
-SECOND_SCALE: Final = 0.75  # logistic fits: 0.62-0.64 on Online Retail II, 0.89-1.06 on CDNOW
+SECOND_SCALE: Final = 0.75
 LATER_WEIGHT: Final = SECOND_SCALE * 2 / 3
 
 PRIOR_RATE: Final = 0.10
 PRIOR_LOG_ODDS: Final = log(PRIOR_RATE / (1 - PRIOR_RATE))
-# How far a look's base lies below the rate's log-odds where nobody has bought again yet; fitted on both sets.
+# How far the base of a kind of look lies below the log-odds of the rate: at a second look without a further order, far.
 PRIOR_OFFSETS: Final = {
     "first": -0.2,
     "order": -1.0,
@@ -43,6 +43,7 @@ PRIOR_OFFSETS: Final = {
 PRIOR_EXAMPLES: Final = 100  # pseudo-count of the prior rate
 REMEMBERED: Final = 2_000  # examples after which a base follows the recent past instead of everything
 PRIOR_REFERENCES: Final = 20  # pseudo-count of the prior distributions
+LEAST_UNIT: Final = 0.25  # of z, in log units
 MARKETS: Final = 256  # with a distribution of their own; further ones share the shop's
 KNOWN: Final = 30  # first purchases before a distribution is told
 
@@ -63,6 +64,11 @@ class Moments(Struct, array_like=True):
     @property
     def deviation(self) -> float:
         return sqrt(max(0.0, self.variance))
+
+    @property
+    def unit(self) -> float:
+        """The deviation as a unit of z. Where nearly all are alike, who is a little different is not far out."""
+        return max(LEAST_UNIT, self.deviation)
 
 
 class Base(Struct, array_like=True):
@@ -107,8 +113,8 @@ class Rule(Struct, array_like=True):
         spend = self.spend
         if look == "first":
             terms = (
-                Term(SPEND, spend.mean, spend.deviation, 0.8),
-                Term(SKUS, self.skus.mean, self.skus.deviation, 0.2),
+                Term(SPEND, spend.mean, spend.unit, 0.8),
+                Term(SKUS, self.skus.mean, self.skus.unit, 0.2),
             )
         else:
             terms = (Term(SPEND, spend.mean, 1.0, SECOND_SCALE), Term(LATER, 0.0, 1.0, LATER_WEIGHT))

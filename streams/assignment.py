@@ -227,7 +227,7 @@ class _Assigner:
         self.watermark_ms = max(self.watermark_ms, watermark_ms)
 
     def _due(self, watermark_ms: int) -> list[tuple[int, str]]:
-        dues = ((desk.due_ms, pool) for pool, desk in self.desks.items())
+        dues = ((desk.pool.due_ms(), pool) for pool, desk in self.desks.items())
         return [(due_ms, pool) for due_ms, pool in dues if due_ms is not None and due_ms <= watermark_ms]
 
     def _name_after_time(self, key: str, due_ms: int, kind: str, ordinal: int) -> str:

@@ -6,7 +6,6 @@ more customers than their capacity or takes in more than their daily intake, and
 
 from bisect import bisect_right, insort
 from collections.abc import Iterator, Mapping
-from functools import cached_property
 from typing import Final
 
 from schemas.events import AdvisorAssigned, AssignmentEnded, AssignmentWithheld, CustomerScored
@@ -48,7 +47,7 @@ class Desk:
 
     def writes(self) -> Iterator[Write]:
         if self._touched:
-            yield Write(POOL + self.name, encode(self.pool), self.due_ms)
+            yield Write(POOL + self.name, encode(self.pool), self.pool.due_ms())
             yield from self.services.writes()
 
     # ---- questions -------------------------------------------------------------------------------------------------
@@ -148,7 +147,7 @@ class Desk:
         self._touch(cause)
         self.ledger.remember(customer_id, Memory(served_by=self.name))
         self.pool.waiting.pop(customer_id, None)
-        self.pool.advisors[advisor_id].take_one(cause.day)
+        self.pool.advisors[advisor_id].taken += 1
         service = Service(
             assignment_id=cause.id("assignment"),
             advisor_id=advisor_id,
@@ -234,12 +233,10 @@ class Desk:
         held.offer = encode(renewed(decode_offer(held.offer), look))
         if isinstance(held, Service):
             self.services.put(customer_id, held)
+        else:
+            held.score = look.score
 
     # ---- time ------------------------------------------------------------------------------------------------------
-
-    @cached_property
-    def due_ms(self) -> int | None:
-        return self.pool.due_ms()
 
     def pass_time(self, cause: Cause) -> None:
         """Everything that has ended by now, in the order of time, ties by customer; then those who wait."""
@@ -255,14 +252,13 @@ class Desk:
         self.fill(cause, "reoffer" if overdue else "waiting")
 
     def _touch(self, cause: Cause) -> None:
-        """Something changes: the value is written, what is due is known anew, and a new day may begin.
+        """Something changes at this time; a new day may begin with it.
 
         Whoever left is forgotten the day after: until then, coming back gives them no second intake.
         """
         self._touched = True
         self._places.clear()
         self.pool.clock_ms = cause.now_ms
-        self.__dict__.pop("due_ms", None)
         for advisor_id, advisor in list(self.pool.advisors.items()):
             if advisor.status == "left" and advisor.day < cause.day:
                 del self.pool.advisors[advisor_id]

@@ -160,7 +160,7 @@ class _Scorer:
             return
         at_ms = event.occurred_at_ms
         if event.customer_id is not None:
-            profile = self.working.profile_or_new(event.customer_id, at_ms)
+            profile = self.working.profile_or_new(event.customer_id, at_ms, record)
             if not self._is_repeated(browse_seen(profile, event.event_id)):
                 fold_browse(profile, event, self.policy.rates)
                 self.working.touch_profile(event.customer_id, profile)
@@ -177,7 +177,7 @@ class _Scorer:
             return
         if not self._converts(record, order.currency):
             return
-        profile = self.working.profile_or_new(order.customer_id, order.occurred_at_ms)
+        profile = self.working.profile_or_new(order.customer_id, order.occurred_at_ms, record)
         if not self._is_new(record, order, profile, "order_id", order.order_id):
             return
         self._meet_visitor(record, order, profile)
@@ -207,7 +207,7 @@ class _Scorer:
             return
         if not self._converts(record, event.currency):
             return
-        profile = self.working.profile_or_new(event.customer_id, event.occurred_at_ms)
+        profile = self.working.profile_or_new(event.customer_id, event.occurred_at_ms, record)
         if not self._is_new(record, event, profile, "return_id", event.return_id):
             return
         fold_return(profile, event, self.policy.rates, self.policy.outcomes_ms)
@@ -217,7 +217,7 @@ class _Scorer:
 
     def _after_money(self, record: Record, profile: Profile) -> None:
         """Tiers and VIP status after an order or a return."""
-        at_ms = profile.last_seen_ms
+        at_ms = max(profile.last_seen_ms, profile.tier.reviewed_ms)
         self._review_tier(profile, at_ms, caused_by_record(record, "TierChanged"))
         if watch_vip(profile, at_ms, self.policy):
             self._stand(record, profile, at_ms, "vip_reached")
@@ -234,14 +234,14 @@ class _Scorer:
             self.working.touch_profile(event.customer_id, profile)
 
     def _consented(self, record: Record, event: ConsentChanged) -> None:
-        profile = self.working.profile_or_new(event.customer_id, event.occurred_at_ms)
+        profile = self.working.profile_or_new(event.customer_id, event.occurred_at_ms, record)
         profile.consent = 1 if event.granted else 2
         standing = "consent_granted" if event.granted else "consent_withdrawn"
         self._stand(record, profile, event.occurred_at_ms, standing)
         self.working.touch_profile(event.customer_id, profile)
 
     def _wished(self, record: Record, event: AssignmentWished) -> None:
-        profile = self.working.profile_or_new(event.customer_id, event.occurred_at_ms)
+        profile = self.working.profile_or_new(event.customer_id, event.occurred_at_ms, record)
         profile.wish, profile.wish_advisor = event.wish, event.advisor_id
         self._stand(record, profile, event.occurred_at_ms, f"wish_{event.wish}", event.advisor_id)
         self.working.touch_profile(event.customer_id, profile)
@@ -274,7 +274,8 @@ class _Scorer:
         elif kind.startswith("outcome_"):
             self._outcome(profile, int(kind.removeprefix("outcome_")), due_ms)
         else:
-            self._review_tier(profile, due_ms, caused_by_time(self.partition, customer_id, due_ms, "TierChanged"))
+            profile.tier.reviewed_ms = due_ms
+            self._review_tier(profile, due_ms, self._moment(profile, due_ms, "TierChanged"))
         self.working.touch_profile(customer_id, profile)
 
     def _outcome(self, profile: Profile, horizon_days: int, due_ms: int) -> None:
@@ -282,7 +283,7 @@ class _Scorer:
         looks = self.working.looks(profile.customer_id)
         if looks is None:
             return
-        cause = caused_by_time(self.partition, profile.customer_id, due_ms, "ExampleReady")
+        cause = self._moment(profile, due_ms, "ExampleReady")
         for example in examples(profile, looks, horizon_days, due_ms, cause, self.policy):
             self.outputs.append(Announcement("examples", profile.customer_id, example))
             self.counts["examples"] += 1
@@ -353,12 +354,16 @@ class _Scorer:
         cause = (
             caused_by_record(record, "CustomerScored")
             if record
-            else caused_by_time(self.partition, profile.customer_id, look.at_ms, look.name)
+            else self._moment(profile, look.at_ms, look.name)
         )
         scored, looks = take_look(profile, looks, look, cause, self.model, self.policy)
         self.outputs.append(Announcement("scores", scored.pool, scored))
         self.counts["looks"] += 1
         self.working.touch_looks(profile.customer_id, looks)
+
+    def _moment(self, profile: Profile, due_ms: int, kind: str) -> str:
+        """The id of what time alone causes."""
+        return caused_by_time(self.partition, f"{profile.customer_id}/{profile.born}", due_ms, kind)
 
     def _review_tier(self, profile: Profile, at_ms: int, cause: str) -> None:
         for number, change in enumerate(watch_tier(profile, at_ms, self.policy)):

@@ -49,10 +49,6 @@ class Advisor(Struct, array_like=True):
     def intake_left(self, day: int) -> int:
         return self.daily_intake - (self.taken if self.day >= day else 0)
 
-    def take_one(self, day: int) -> None:
-        self.roll(day)
-        self.taken += 1
-
     def roll(self, day: int) -> None:
         """A new day begins with nobody taken; days never run backwards."""
         if day > self.day:

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from heapq import heapify, heappop, heappush
+from zlib import crc32
 
 from features.frozen import Looks, decode_looks, encode_looks
 from features.profile import (
@@ -14,7 +15,7 @@ from features.profile import (
     new_visitor,
     next_due,
 )
-from schemas.records import Seen, State, Write
+from schemas.records import Record, Seen, State, Write
 
 PROFILE, LOOKS, VISITOR = "p/", "l/", "v/"
 
@@ -39,10 +40,11 @@ class Working:
             self._profiles[customer_id] = None if value is None else decode_profile(value)
         return self._profiles[customer_id]
 
-    def profile_or_new(self, customer_id: str, at_ms: int) -> Profile:
+    def profile_or_new(self, customer_id: str, at_ms: int, record: Record) -> Profile:
         profile = self.profile(customer_id)
         if profile is None:
             profile = self._profiles[customer_id] = new_profile(customer_id, at_ms)
+            profile.born = crc32(record.where.encode())
         return profile
 
     def visitor(self, visitor_id: str) -> Visitor | None:

@@ -27,7 +27,7 @@ from tests.simulation.world import read
 pytestmark = [pytest.mark.integration, pytest.mark.timeout(600)]
 
 SEED = int(os.environ.get("MAITRED_SEED", "20261122"))
-KILLS, RECORDS, SECONDS = 10, 6_000, 60
+KILLS, RECORDS, SECONDS = 10, 8_000, 110
 
 
 @pytest.fixture
@@ -77,7 +77,7 @@ def test_ten_kills_and_a_wiped_redis_change_nothing(variables: dict[str, str], t
             processes.start()
         shop.start()
         for kill in range(KILLS):
-            sleep(rng.uniform(2, 8))
+            sleep(rng.uniform(7, 14))
             processes.kill(rng.randrange(3))
             processes.start()
             if kill == KILLS // 2:

@@ -3,7 +3,7 @@
 import os
 import socket
 import struct
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from multiprocessing import get_context
@@ -216,43 +216,43 @@ def test_offsets_wait_for_open_transactions(member: Member, settings: KafkaSetti
         assert answer.result(30)["orders", 0] == (7 if ends_well else 0)
 
 
-def test_partitions_change_hands_with_nothing_lost_or_repeated(open_member: Open) -> None:
+def test_partitions_change_hands_with_nothing_lost_or_repeated(open_member: Open, reader: KafkaReader) -> None:
     """Workers come and go while records flow; each record leads to one output, in order."""
     first, second, third = (open_member(name) for name in "abc")
-    join([first])
-    for partition in range(PARTITIONS):
-        first.put("orders", partition, numbers(0, 2_000))
-    copy_until(first, lambda copied: copied >= 1_000)
-    take_turns([first, second], 1_000)
-    take_turns([first, second, third], 1_000)
-    second.log.close()
-    take_turns([first, third], PARTITIONS * 2_000)
-    assert [give(third, partition) for partition in range(PARTITIONS)] == [numbers(0, 2_000)] * PARTITIONS
+    acts: list[tuple[list[Member], set[frozenset[int]]]] = [
+        ([first], {frozenset({0, 1, 2, 3})}),
+        ([first, second], {frozenset({0, 1}), frozenset({2, 3})}),
+        ([first, second, third], {frozenset({0, 1}), frozenset({2}), frozenset({3})}),
+        ([first, third], {frozenset({0, 1}), frozenset({2, 3})}),
+    ]
+    for number, (members, shares) in enumerate(acts):
+        if number == 3:
+            second.log.close()
+        for partition in range(PARTITIONS):
+            first.put("orders", partition, numbers(number * 1_000, number * 1_000 + 1_000))
+        take_turns(members, lambda: {frozenset(m.partitions) for m in members} == shares)  # noqa: B023  called at once
+    take_turns([first, third], lambda: copied_records(reader) >= PARTITIONS * 4_000)
+    assert everything_copied(reader) == [numbers(0, 4_000)] * PARTITIONS
 
 
-def copy(messages: list[Message], member: Member) -> int:
+def copy(messages: Sequence[Message], member: Member) -> None:
     """Commit a copy of each record, with the offsets."""
     if messages:
         copies = [out(message.value, partition=message.partition) for message in messages]
         member.log.commit(copies, {(m.topic, m.partition): m.offset + 1 for m in messages})
-    return len(messages)
 
 
-def copy_until(member: Member, done: Callable[[int], object]) -> None:
-    copied = 0
-    while not done(copied):
-        copied += copy(list(member.poll()), member)
-
-
-def take_turns(members: list[Member], count: int) -> None:
-    """Let members copy until they share the partitions and nothing more has come for a while, or `count` was copied."""
-    deadline, idle, copied = monotonic() + 60, 0, 0
-    shared = {frozenset(member.partitions) for member in members}
-    while idle < 30 and (copied < count or len(shared) < len(members) or frozenset() in shared):
+def take_turns(members: list[Member], done: Callable[[], bool]) -> None:
+    """Let members copy, one after the other."""
+    deadline = monotonic() + 60
+    while not done():
         assert monotonic() < deadline
-        new = sum(copy(list(member.poll()), member) for member in members)
-        copied, idle = copied + new, 0 if new else idle + 1
-        shared = {frozenset(member.partitions) for member in members}
+        for member in members:
+            copy(member.poll(), member)
+
+
+def everything_copied(reader: KafkaReader) -> list[list[bytes | None]]:
+    return [[message.value for message in reader.read("scores", p, 0)] for p in range(PARTITIONS)]
 
 
 def copy_forever(settings: KafkaSettings, instance: str) -> None:
@@ -260,7 +260,7 @@ def copy_forever(settings: KafkaSettings, instance: str) -> None:
     member = member_of(settings, instance)
     while True:
         try:
-            copy(list(member.poll()), member)
+            copy(member.poll(), member)
         except LogUnavailable:
             member.must_recover = True
 
@@ -275,8 +275,7 @@ def test_killed_workers_leave_every_record_done_once(
     for target in (15_000, 30_000, 45_000, 80_000):
         with worker(settings):
             wait_until(lambda: copied_records(reader) >= target)  # noqa: B023  called before the next target
-    copies = [[m.value for m in reader.read("scores", p, 0)] for p in range(PARTITIONS)]
-    assert copies == [numbers(0, 20_000)] * PARTITIONS
+    assert everything_copied(reader) == [numbers(0, 20_000)] * PARTITIONS
 
 
 @contextmanager

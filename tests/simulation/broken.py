@@ -19,8 +19,8 @@ from streams.processors import Processor
 from streams.recovery import Recovery, Standing
 from streams.shell import Cut, Shell
 from tests.simulation.flaky_store import FlakyStore
+from tests.simulation.parts import Parts
 from tests.simulation.simulated_log import SimulatedLog
-from tests.simulation.world import Parts
 
 VARIANTS: dict[str, Parts] = {}
 
@@ -84,7 +84,8 @@ class HasNoEras(Shell):
     """What was cut before a rebalance or a recovery is committed after it."""
 
     def process(self, cut: Cut) -> Sequence[Committed]:
-        return super().process(cut._replace(era=self._era))
+        cut = Cut(self._era, {p: runs for p, runs in cut.pieces.items() if p in self.committer.entries})
+        return super().process(cut)
 
 
 # ---- the log -------------------------------------------------------------------------------------------------------

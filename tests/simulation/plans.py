@@ -12,8 +12,8 @@ from streams.processors import Assigner, Learner, Processor, Scorer
 from streams.settings import Settings
 from streams.settings_keys import Assignment, Learning, Markets, Money, Scoring, Tier
 from tests.simulation.diary import Diary
+from tests.simulation.parts import Plan, Role
 from tests.simulation.shop import POOLS
-from tests.simulation.world import Plan, Role
 
 SHOP_TOPICS = ("orders", "returns", "browse", "privacy", "roster", "contacts")
 
@@ -37,6 +37,7 @@ def maitred_plan(seed: int) -> Plan:
         assignment=Assignment(
             consent=rng.choice(("granted", "not_withdrawn")),
             control_share=0.3,
+            contact_within_hours=rng.choice((48, 20 * 24)),
             service_days=rng.choice((3, 20)),
             rest_days=rng.choice((0, 5)),
             planning_window_days=7,

@@ -3,7 +3,7 @@
 Contacts are reported by `report_contact`, once there are assignments to speak of.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from functools import cache
 from random import Random
 from typing import NamedTuple
@@ -203,8 +203,9 @@ class Shop:
             languages=rng.choice(((), ("de",), ("de", "fr"))),
         )
 
-    def report_contact(self, assigned: AdvisorAssigned, number: int, now_ms: int) -> Publication:
-        """What an advisor says of an assignment."""
+    def report_contact(self, some: Sequence[AdvisorAssigned], number: int, now_ms: int) -> Publication:
+        """What an advisor says of one of these assignments."""
+        assigned = self.rng.choice(some)
         event = ContactReported(
             contact_id=f"k{number}",
             assignment_id=assigned.assignment_id,

@@ -14,8 +14,9 @@ from schemas.records import Batch, Decision, Record, Run, Seen, State
 from streams.commit import batch_entry, exclude, undigested
 from streams.log import Message, OutMessage
 from streams.messages import Wire, read_change
+from tests.simulation.parts import Role, read, read_entry
 from tests.simulation.shop import REGISTRY
-from tests.simulation.world import Role, World, read, read_entry
+from tests.simulation.world import World
 
 EVER_MS = 2**52
 REROUTED = "maitred_rerouted_from"

@@ -1,9 +1,10 @@
 import pytest
 
+from schemas.errors import BrokenPromise
 from schemas.events import AdvisorAssigned, AssignmentEnded, AssignmentWithheld, ContactReported
 from schemas.ids import caused_by_record
-from schemas.records import Batch, Needs, Rejection, Run
-from streams.assignment import AssignmentPolicy, is_control, needs
+from schemas.records import Batch, Needs, Rejection, Run, State
+from streams.assignment import AssignmentPolicy, assign, is_control, needs
 from streams.pools import Advisor
 from streams.services import shard_keys
 from tests.property.assignment_worlds import DAY_MS, HOUR_MS, START_MS, World, record, roster, scored, standing
@@ -391,3 +392,22 @@ def test_a_look_below_the_price_writes_no_customer():
     world.tell(scored("c", START_MS, 0.1))
     after = world.store.contents(0)
     assert {key for key in after if after[key] != before.get(key)} == {"price/north"}
+
+
+def test_services_that_were_not_loaded_stop_the_assigner():
+    """A shell that forgets the companions of a due pool meets a broken promise, not an empty pool."""
+    world = open_world("ada")
+    world.tell(scored("a", START_MS, 0.5))
+    later_ms = START_MS + 3 * DAY_MS
+    forgetful = world.store.load(0, {"watermark"}, later_ms)
+    assert set(forgetful.values) == {"watermark", "pool/north"}
+    with pytest.raises(BrokenPromise, match="served/north"):
+        assign(State(forgetful.values, {}, forgetful.due), Batch(0, 9, (Run("scores", (), later_ms),)), POLICY)
+
+
+def test_who_is_served_by_another_pool_gets_no_second_advisor():
+    """As after a market was moved to another pool: the old service goes on to its end."""
+    world = open_world("ada")
+    world.tell(roster("bo", START_MS, pool="south"), scored("a", START_MS, 0.5))
+    assert world.tell(scored("a", START_MS, 0.9, pool="south")) == []
+    assert world.counts["refused_served_elsewhere"] == 1

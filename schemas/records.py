@@ -15,7 +15,7 @@ from schemas.events import Event, Exclusion, OutsideRead, SequenceRun
 class Fault(Struct, frozen=True):
     """Why a record can't be used, in four answers: where, what was expected, what came, and the cure."""
 
-    error: str  # the class: undecodable, unknown_schema, invalid, wrong_currency, absurd_time, conflict, too_large, core
+    error: str  # the class: undecodable, unknown_schema, invalid, wrong_currency, absurd_time, conflict, too_large, unknown_assignment, core
     field: str
     expected: str
     got: str

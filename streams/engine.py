@@ -60,7 +60,7 @@ from streams.labels import examples, schedule_outcomes, watch_vip
 from streams.looks import Look, schedule_looks, take_look, wants_second_look
 from streams.policy import Policy
 from streams.tier_watch import announcement, watch_tier
-from streams.working import LOOKS, PROFILE, VISITOR, Working
+from streams.working import LOOKS, PROFILE, VISITOR, WATERMARK, Working
 
 SOURCES = ("orders", "returns", "browse", "privacy", "assignments")
 
@@ -70,7 +70,7 @@ SOURCES = ("orders", "returns", "browse", "privacy", "assignments")
 
 def needs(batch: Batch, policy: Policy) -> Needs:
     """Keys of this partition, and visitors of others that an order names."""
-    keys: set[str] = set()
+    keys = {WATERMARK}
     outside: dict[str, int] = {}
     for record in batch.records():
         event = record.event
@@ -101,6 +101,7 @@ def decide(state: State, batch: Batch, model: Model, policy: Policy) -> Decision
     for run in batch.runs:
         for record in run.records:
             scorer.apply(record)
+            scorer.catch_up()
         scorer.pass_time(run.watermark_ms)
     return scorer.decision()
 
@@ -257,7 +258,12 @@ class _Scorer:
     # ---- what falls due ------------------------------------------------------------------------------------------
 
     def pass_time(self, watermark_ms: int) -> None:
-        while (item := self.working.pop_due(watermark_ms)) is not None:
+        self.working.watermark_ms = max(self.working.watermark_ms, watermark_ms)
+        self.catch_up()
+
+    def catch_up(self) -> None:
+        """Whatever is due by the watermark happens now: also what a late record makes due in the past."""
+        while (item := self.working.pop_due()) is not None:
             due_ms, key = item
             if key.startswith(VISITOR):
                 self._forget_visitor(key[len(VISITOR) :], due_ms)

@@ -52,7 +52,7 @@ def take_look(
     else:
         assert looks is not None  # a second look follows a first one
         vector = looks.looks[0].vector + since_vector(profile, look.at_ms)
-    scored = model.score(look.name, vector)
+    scored = model.score(look.name, vector, policy.reasons)
     profile.looks += 1
     if profile.vip_at_ms == 0:  # who is VIP already gives no example
         frozen = FrozenLook(look.name, profile.looks, look.at_ms, scored.score, model.version, vector, cause)

@@ -92,6 +92,7 @@ def learn_policy(settings: Settings) -> LearnPolicy:
     return LearnPolicy(
         version=policy_version(settings),
         horizon_days=settings.scoring.outcomes_days[-1],
+        reference_days=settings.scoring.outcomes_days[0],
         snapshot_every=settings.learning.snapshot_every,
     )
 

@@ -8,7 +8,7 @@ from msgspec.structs import replace
 from online_models import learner
 from online_models.learner import LearnPolicy
 from online_models.model import Model, load_model
-from schemas.records import Batch, Decision, Needs, Output, Record, Run, Seen, State
+from schemas.records import Batch, Decision, Needs, Output, Record, Rejection, Run, Seen, State
 from streams import assignment, engine
 from streams.assignment_policy import AssignmentPolicy
 from streams.door import Admitted, admit
@@ -84,7 +84,7 @@ class Assigner:
 
     def decide(self, state: State, batch: Batch) -> Decision:
         admitted, turned_away = at_the_door(batch, self.partitions)
-        return _with(turned_away, assignment.assign(state, admitted, self.policy))
+        return _with(turned_away, assignment.assign(state, admitted, self.policy), batch)
 
 
 class Learner:
@@ -107,7 +107,7 @@ class Learner:
 
     def decide(self, state: State, batch: Batch) -> Decision:
         admitted, turned_away = at_the_door(batch, 1)
-        return _with(turned_away, learner.learn(state, admitted, self.policy))
+        return _with(turned_away, learner.learn(state, admitted, self.policy), batch)
 
 
 def at_the_door(batch: Batch, partitions: int) -> tuple[Batch, tuple[Output, ...]]:
@@ -125,5 +125,13 @@ def at_the_door(batch: Batch, partitions: int) -> tuple[Batch, tuple[Output, ...
     return replace(batch, runs=runs), tuple(turned_away)
 
 
-def _with(turned_away: tuple[Output, ...], decision: Decision) -> Decision:
-    return replace(decision, outputs=turned_away + decision.outputs) if turned_away else decision
+def _with(turned_away: tuple[Output, ...], decision: Decision, batch: Batch) -> Decision:
+    """The decision with what was turned away; rejections stand in the order of their records, whoever rejected."""
+    if not turned_away:
+        return decision
+    place = {(record.topic, record.offset): number for number, record in enumerate(batch.records())}
+    outputs = turned_away + decision.outputs
+    rejections = [output for output in outputs if isinstance(output, Rejection)]
+    rejections.sort(key=lambda rejection: place[rejection.record.topic, rejection.record.offset])
+    others = (output for output in outputs if not isinstance(output, Rejection))
+    return replace(decision, outputs=(*others, *rejections))

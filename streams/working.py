@@ -17,7 +17,7 @@ from features.profile import (
 )
 from schemas.records import Record, Seen, State, Write
 
-PROFILE, LOOKS, VISITOR = "p/", "l/", "v/"
+PROFILE, LOOKS, VISITOR, WATERMARK = "p/", "l/", "v/", "watermark"
 
 
 class Working:
@@ -29,6 +29,7 @@ class Working:
         self._looks: dict[str, Looks | None] = {}
         self._visitors: dict[str, Visitor | None] = {}
         self._touched: set[str] = set()
+        self._known_watermark_ms = self.watermark_ms = int(state.values.get(WATERMARK, b"0"))
         self._due = list(state.due)
         heapify(self._due)
 
@@ -90,9 +91,9 @@ class Working:
 
     # ---- time ------------------------------------------------------------------------------------------------------
 
-    def pop_due(self, watermark_ms: int) -> tuple[int, str] | None:
+    def pop_due(self) -> tuple[int, str] | None:
         """The first (due_ms, key) that the watermark has passed; entries that no longer hold are passed over."""
-        while self._due and self._due[0][0] <= watermark_ms:
+        while self._due and self._due[0][0] <= self.watermark_ms:
             due_ms, key = heappop(self._due)
             if self._due_of(key) == due_ms:
                 return due_ms, key
@@ -108,7 +109,10 @@ class Working:
     # ---- the end ---------------------------------------------------------------------------------------------------
 
     def writes(self) -> tuple[Write, ...]:
-        return tuple(self._write(key) for key in sorted(self._touched))
+        written = tuple(self._write(key) for key in sorted(self._touched))
+        if self.watermark_ms == self._known_watermark_ms:
+            return written
+        return (*written, Write(WATERMARK, b"%d" % self.watermark_ms))
 
     def _write(self, key: str) -> Write:
         name = key[2:]

@@ -5,20 +5,19 @@ import signal
 import subprocess
 import sys
 from collections.abc import Iterator, Mapping
+from pathlib import Path
 from types import SimpleNamespace
 
 import redis
 
 from features.redis_store import RedisStore
-from schemas.registry import FileRegistry
 from streams import topics
 from streams.kafka_reader import KafkaReader
 from streams.log import Message
 from streams.policies import kafka_config
 from streams.settings import Settings, load
-from tests.simulation.plans import maitred_roles
-
-SHOP_TOPICS = ("orders", "returns", "browse", "privacy", "roster", "contacts")
+from tests.simulation.parts import read_entry
+from tests.simulation.plans import SHOP_TOPICS, maitred_roles
 
 
 def servers() -> dict[str, str]:
@@ -32,15 +31,17 @@ def servers() -> dict[str, str]:
 class Processes:
     """Worker processes of one namespace."""
 
-    def __init__(self, variables: Mapping[str, str], log_path: str) -> None:
+    def __init__(self, variables: Mapping[str, str], log_path: Path) -> None:
         self._variables, self._log_path = dict(variables), log_path
         self.running: list[subprocess.Popen[bytes]] = []
 
     def start(self) -> None:
-        with open(self._log_path, "ab") as log:
+        with self._log_path.open("ab") as log:
             code = "from streams.cli import main; main()"
             command = [sys.executable, "-c", code, "worker"]
-            self.running.append(subprocess.Popen(command, env={**os.environ, **self._variables}, stdout=log, stderr=log))
+            self.running.append(
+                subprocess.Popen(command, env={**os.environ, **self._variables}, stdout=log, stderr=log)
+            )
 
     def kill(self, index: int) -> None:
         """As a power cut would: no chance to say goodbye."""
@@ -113,7 +114,7 @@ def lag(settings: Settings) -> int:
     behind = 0
     for role in maitred_roles(settings):
         for partition in range(role.partitions):
-            applied = _applied(reader, settings, role.name, partition)
+            applied = _applied(reader, role.name, partition)
             for topic in role.sources:
                 last = reader.last(topic, partition)
                 behind += max(0, last.offset - applied.get(topic, -1)) if last else 0
@@ -121,16 +122,10 @@ def lag(settings: Settings) -> int:
     return behind
 
 
-def _applied(reader: KafkaReader, settings: Settings, processor: str, partition: int) -> dict[str, int]:
-    from schemas.codec import Schemas
-    from streams.assembly import entry_reader
-
-    read_entry, applied = entry_reader(Schemas(FileRegistry())), dict[str, int]()
+def _applied(reader: KafkaReader, processor: str, partition: int) -> dict[str, int]:
+    applied: dict[str, int] = {}
     for message in reader.read(f"{processor}.batch-log", partition, 0):
         for run in read_entry(message).sequence:
             if run.topic:
                 applied[run.topic] = run.to_offset
     return applied
-
-
-__all__ = ["Processes", "RealWorld", "empty_redis", "lag", "servers"]

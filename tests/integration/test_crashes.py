@@ -10,6 +10,7 @@ from pathlib import Path
 from random import Random
 from threading import Thread
 from time import monotonic, sleep
+from typing import TYPE_CHECKING, cast
 from uuid import uuid4
 
 import pytest
@@ -19,10 +20,14 @@ from schemas.events import AdvisorAssigned, ExampleReady
 from sinks.kafka import KafkaPublisher
 from streams import topics
 from streams.settings import Settings, load
-from tests.integration.real_world import SHOP_TOPICS, Processes, RealWorld, empty_redis, lag, servers
+from tests.integration.real_world import Processes, RealWorld, empty_redis, lag, servers
+from tests.simulation.parts import read
+from tests.simulation.plans import SHOP_TOPICS
 from tests.simulation.shop import Shop
 from tests.simulation.verdict import findings
-from tests.simulation.world import read
+
+if TYPE_CHECKING:
+    from tests.simulation.world import World
 
 pytestmark = [pytest.mark.integration, pytest.mark.timeout(600)]
 
@@ -50,14 +55,15 @@ def variables() -> Iterator[dict[str, str]]:
     yield own
     empty_redis(settings)
     names = [f"{settings.namespace}.{topic.name}" for topic in topics.TOPICS]
-    for deleted in AdminClient({"bootstrap.servers": settings.kafka.bootstrap}).delete_topics(names).values():
+    admin = AdminClient({"bootstrap.servers": settings.kafka.bootstrap})
+    for deleted in admin.delete_topics(names).values():
         deleted.result()
 
 
 def publish(settings: Settings, seed: int) -> None:
     """A shop's history, spread over the test's time."""
     counts = {topic.name: topic.partitions(settings.partitions) for topic in topics.TOPICS}
-    shop = Shop(Random(seed), counts, tuple(t for t in SHOP_TOPICS if t != "contacts"), RECORDS, customers=400)
+    shop = Shop(Random(seed), counts, tuple(t for t in SHOP_TOPICS if t != "contacts"), RECORDS, customers=400, pauses=0.08)
     publisher = KafkaPublisher(settings.kafka.bootstrap)
     pause_s = SECONDS / len(shop.publications)
     for number, (at_ms, topic, partition, key, value, headers) in enumerate(shop.publications):
@@ -70,7 +76,7 @@ def publish(settings: Settings, seed: int) -> None:
 def test_ten_kills_and_a_wiped_redis_change_nothing(variables: dict[str, str], tmp_path: Path) -> None:
     """What subscribers read and what Redis holds is what a run without faults would have left."""
     settings, rng = load(None, variables), Random(SEED)
-    processes = Processes(variables, str(tmp_path / "workers.log"))
+    processes = Processes(variables, tmp_path / "workers.log")
     shop = Thread(target=publish, args=(settings, SEED))
     try:
         for _ in range(3):
@@ -90,8 +96,11 @@ def test_ten_kills_and_a_wiped_redis_change_nothing(variables: dict[str, str], t
     finally:
         processes.stop_all()
     world = RealWorld(variables)
-    decided = [read(m) for (topic, _), log in world.broker.logs.items() if topic in ("assignments", "examples") for m in log.committed()]
+    decided = [
+        read(m)
+        for (topic, _), log in world.broker.logs.items()
+        if topic in ("assignments", "examples")
+        for m in log.committed()
+    ]
     assert {AdvisorAssigned, ExampleReady} <= {type(event) for event in decided}, "there must be something to compare"
-    assert not findings(world), f"seed {SEED}"
-
-
+    assert not findings(cast("World", world)), f"seed {SEED}"

@@ -111,9 +111,7 @@ def test_partitions_spread_over_the_nodes(nodes: list["redis.Redis"]) -> None:
         store.apply(partition, 0, Position(1), [Write(f"v/{partition}", b"%d" % partition, 50)])
     assert all(node.dbsize() > 0 for node in nodes)
     seen = store.read({f"v/{partition}": partition for partition in range(12)})
-    assert [seen[f"v/{partition}"].value for partition in range(12)] == [
-        b"%d" % partition for partition in range(12)
-    ]
+    assert [seen[f"v/{partition}"].value for partition in range(12)] == [b"%d" % partition for partition in range(12)]
     assert store.verify_server() == store.verify_server()[:1] * 3  # no append-only file, on each
     store.close()
 
@@ -159,9 +157,7 @@ def test_a_slot_that_moved_is_found(nodes: list["redis.Redis"], call: str) -> No
     }
     try:
         answer = calls[call]()
-    except (
-        StoreUnavailable
-    ):  # a transaction is not redirected; the error made the client look where the slot is
+    except StoreUnavailable:  # a transaction is not redirected; the error made the client look where the slot is
         answer = calls[call]()
     assert answer in {1, Applied.DONE}
     assert store.contents(0) == {"p/1": b"one"}

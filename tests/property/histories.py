@@ -118,7 +118,7 @@ def histories(draw, min_size=5, max_size=60):
     runs = []
     for _ in range(draw(st.integers(min_size, max_size))):
         at_ms += draw(st.sampled_from([0, 1_000, 50_000, 7_200_000, DAY_MS, 6 * DAY_MS, 40 * DAY_MS]))
-        late_ms = draw(st.sampled_from([0, 0, 0, 30_000, 3 * DAY_MS]))
+        late_ms = draw(st.sampled_from([0, 0, 0, 30_000, 3 * DAY_MS, 50 * DAY_MS]))
         kind = draw(st.sampled_from([orders, orders, orders, browsing, browsing, returns, privacy, treatments]))
         topic, event = draw(kind(at_ms - late_ms))
         if draw(st.integers(0, 20)) == 0:

@@ -213,6 +213,7 @@ class ShowsHalfARestore(Recovery):
     """Between two pieces of a restore the store seems to stand at an entry."""
 
     def _missing(self, *arguments: Any) -> Any:  # Any: passed on
+        self.writes_at_once = 1
         for writes, position in super()._missing(*arguments):
             yield writes, position._replace(committed_ms=0)
 

@@ -10,12 +10,13 @@ class Crashed(BaseException):
 
 
 class Rates(NamedTuple):
-    """Chances at every call of a log or a store, and weights of what the world does between steps."""
+    """Chances at every call of a log or a store, and how rough the world is between calls."""
 
     fails: float = 0.0  # no answer; whether the request was served is another chance
     crashes: float = 0.0
     interrupted: float = 0.0  # others take some steps in the middle of the call
     stalls: float = 0.0  # the process stands still until it has lost its partitions, then goes on: a zombie
+    temper: float = 0.0  # how often, between calls, processes end, stall, or read a wrong clock, and stores lose data
 
     @classmethod
     def drawn(cls, rng: Random) -> "Rates":
@@ -27,7 +28,11 @@ class Rates(NamedTuple):
             crashes=one_of(0, 0.002, 0.005, 0.015),
             interrupted=one_of(0, 0.01, 0.03),
             stalls=one_of(0, 0.002, 0.01),
+            temper=one_of(0.3, 1, 3),
         )
+
+
+STORM = Rates(fails=0.01, crashes=0.005, interrupted=0.06, stalls=0.04, temper=3)
 
 
 class Perils:

@@ -67,12 +67,18 @@ class Publication(NamedTuple):
 
 
 class Shop:
-    """Publishes at its own pace. `partitions` is each topic's count."""
+    """Publishes at its own pace. `partitions` is each topic's count; a large shop has many customers and short pauses."""
 
     def __init__(
-        self, rng: Random, partitions: dict[str, int], topics: tuple[str, ...], records: int, customers: int | None = None
+        self,
+        rng: Random,
+        partitions: dict[str, int],
+        topics: tuple[str, ...],
+        records: int,
+        customers: int | None = None,
+        pauses: float = 1.0,
     ) -> None:
-        self.rng, self.partitions, self.topics = rng, partitions, topics
+        self.rng, self.partitions, self.topics, self.pauses = rng, partitions, topics, pauses
         self.customers = [f"c{n}" for n in range(customers or rng.randint(2, 9))]
         self.visitors = [f"v{n}" for n in range(rng.randint(1, 6))]
         self.orders: list[OrderPlaced] = []
@@ -86,7 +92,7 @@ class Shop:
             for number in range(self.rng.randint(1, 4)):
                 yield self._publication("roster", self._advisor(f"a{number}", now_ms, "active"), now_ms)
         for number in range(records):
-            now_ms += int(self.rng.expovariate(1 / (self.rng.choice((0.001, 0.05, 1, 2)) * DAY_MS)))
+            now_ms += int(self.pauses * self.rng.expovariate(1 / (self.rng.choice((0.001, 0.05, 1, 2)) * DAY_MS)))
             topic = self.rng.choices(self.topics, [_WEIGHTS[topic] for topic in self.topics])[0]
             yield from self._published(topic, self._event(topic, number, now_ms), now_ms)
 

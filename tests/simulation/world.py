@@ -66,14 +66,14 @@ class World:
         self.rest()
 
     def _acts(self) -> list[Act]:
-        temper = self.rng.choice((0.3, 1.0, 3.0))
+        temper = self.perils.rates.temper
         return [
             (self._publish_some, 1),
             (self._let_an_actor_step, 30),
             (self._let_time_pass, 3),
             (self._deliver_a_marker, 10),
             (self.broker.expire, 0.5),
-            (self._compact, 0.5),
+            (self._compact, 1),
             (self._evict, 1),
             (self._restart, 3),
             (self._kill, 0.1 * temper),
@@ -81,8 +81,8 @@ class World:
             (self._stall, 0.2 * temper),
             (self._turn_a_clock, 0.2 * temper),
             (self._lose_the_tail, 0.15 * temper),
-            (self.shared.lose_everything, 0.05 * temper),
-            (self._outage, 0.03 * temper),
+            (self.shared.lose_everything, 0.1 * temper),
+            (self._outage, 0.1 * temper),
         ]
 
     def _act(self, acts: list[Act]) -> None:
@@ -99,7 +99,8 @@ class World:
         for _ in range(self.rng.choice((3, 10)) * (8 if is_stalled else 1)):
             self._let_an_actor_step()
             self._deliver_a_marker()
-        self._act([(lambda: None, 10), (self._lose_the_tail, 1), (self.shared.lose_everything, 0.2)])
+        temper = self.perils.rates.temper
+        self._act([(lambda: None, 10), (self._lose_the_tail, temper), (self.shared.lose_everything, 0.2 * temper)])
         self.broker.expire()
         worker.is_stalled = was_stalled
 
@@ -183,11 +184,12 @@ class World:
         self.rng.choice(self.workers).skew_ms = self.rng.choice((0, 1, -10, 120_000, -120_000, HOUR_MS, -HOUR_MS))
 
     def _outage(self) -> None:
-        """Everybody is down for days; Kafka goes on compacting."""
+        """Everybody is down for days, the store comes back without its tail, and Kafka went on compacting."""
         for worker in self.workers:
             worker.die()
         self._evict()
-        self.pass_time(self.rng.choice((HOUR_MS, 6 * DAY_MS, 9 * DAY_MS)))
+        self._lose_the_tail()
+        self.pass_time(self.rng.choice((HOUR_MS, 9 * DAY_MS)))
         self.broker.expire()
         self._compact()
 

@@ -27,12 +27,9 @@ class Rates(NamedTuple):
             fails=one_of(0, 0.002, 0.01, 0.03),
             crashes=one_of(0, 0.002, 0.005, 0.015),
             interrupted=one_of(0, 0.01, 0.03),
-            stalls=one_of(0, 0.002, 0.01),
+            stalls=one_of(0, 0.003, 0.02),
             temper=one_of(0.3, 1, 3),
         )
-
-
-STORM = Rates(fails=0.01, crashes=0.005, interrupted=0.06, stalls=0.04, temper=3)
 
 
 class Perils:

@@ -5,7 +5,6 @@ import pytest
 from schemas.errors import BrokenPromise
 from tests.simulation.broken import VARIANTS
 from tests.simulation.parts import Parts
-from tests.simulation.perils import STORM
 from tests.simulation.plans import diary_plan
 from tests.simulation.verdict import findings
 from tests.simulation.world import World
@@ -20,7 +19,7 @@ def test_caught(name: str) -> None:
 
 
 def is_caught(seed: int, parts: Parts) -> bool:
-    world = World(seed, diary_plan(seed), parts, STORM)
+    world = World(seed, diary_plan(seed), parts)
     try:
         world.run()
     except BrokenPromise:

@@ -133,7 +133,7 @@ class World:
         self.now_ms += by_ms
 
     def _let_time_pass(self) -> None:
-        self.pass_time(self.rng.choice((10, 500, 5_000, TRANSACTION_TIMEOUT_MS // 2)))
+        self.pass_time(self.rng.choice((10, 500, 5_000, TRANSACTION_TIMEOUT_MS // 2, 12 * HOUR_MS)))
 
     def _deliver_a_marker(self) -> None:
         if waiting := self.broker.on_their_way():

@@ -44,7 +44,7 @@ check: setup  ## what CI checks: format, lint, types, import directions, schema 
 	$(BIN)/maitred schemas check
 
 docs: setup  ## write docs/configuration.md and maitred.toml anew from the settings' classes
-	$(BIN)/python -m streams.settings_docs
+	$(BIN)/python -m streams.settings.docs
 
 format: setup  ## put the code into form
 	$(BIN)/ruff format .

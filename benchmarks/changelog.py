@@ -21,9 +21,9 @@ from confluent_kafka.admin import AdminClient
 from confluent_kafka.cimpl import NewTopic
 
 from schemas.records import Write
-from streams.kafka_log import KafkaSettings
-from streams.kafka_reader import KafkaReader
-from streams.kafka_transactions import Transactions
+from streams.kafka.log import KafkaSettings
+from streams.kafka.reader import KafkaReader
+from streams.kafka.transactions import Transactions
 from streams.log import Message, OutMessage
 from streams.messages import Wire, read_change
 

@@ -16,7 +16,7 @@ from confluent_kafka import TopicPartition as Place
 from confluent_kafka.admin import AdminClient
 from confluent_kafka.cimpl import NewTopic
 
-from streams.kafka_log import KafkaLog, KafkaSettings
+from streams.kafka.log import KafkaLog, KafkaSettings
 from streams.log import OutMessage
 
 BOOTSTRAP = os.environ.get("MAITRED_KAFKA_BOOTSTRAP", "127.0.0.1:9092")

@@ -164,9 +164,7 @@ def measure(url: str, count: int, repeat: int) -> None:
     )
     for name, store in stores.items():
         used = bytes_per_profile(store, client, held)
-        print(
-            f"  {name:24} {used:6.0f} bytes a profile, {used - content:4.0f} over content (the due index in it)"
-        )
+        print(f"  {name:24} {used:6.0f} bytes a profile, {used - content:4.0f} over content (the due index in it)")
         started = time.perf_counter()
         store.clear(0)
         print(f"  {'':24} {(time.perf_counter() - started) * 1000:6.1f} ms to clear one partition")
@@ -186,9 +184,7 @@ def measure(url: str, count: int, repeat: int) -> None:
 
 
 def main() -> None:
-    options = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    options = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     options.add_argument("--url", action="append", default=[], help="a Redis server, measured too")
     options.add_argument("--profiles", type=int, default=100_000)
     options.add_argument("--repeat", type=int, default=40)

@@ -96,9 +96,7 @@ class Settings:
         heap = environment.get("KAFKA_HEAP", "768m")
         if not re.fullmatch(r"\d+[mg]", heap):
             raise ServerError(f"KAFKA_HEAP must look like 768m or 2g, got {heap!r}")
-        return cls(
-            _number(environment, "KAFKA_PORT", 9092), _number(environment, "REDIS_PORT", 6379), nodes, heap
-        )
+        return cls(_number(environment, "KAFKA_PORT", 9092), _number(environment, "REDIS_PORT", 6379), nodes, heap)
 
     @property
     def kafka_home(self) -> Path:
@@ -237,9 +235,7 @@ def wait_for(server: Server) -> None:
     deadline = time.monotonic() + START_SECONDS
     while not server.answers():
         if running_pid(server.home) is None:
-            raise ServerError(
-                f"{server.name} ended while starting; the end of {server.log}:\n{tail(server.log)}"
-            )
+            raise ServerError(f"{server.name} ended while starting; the end of {server.log}:\n{tail(server.log)}")
         if time.monotonic() > deadline:
             raise ServerError(
                 f"{server.name} did not answer within {START_SECONDS} s; the end of {server.log}:\n{tail(server.log)}"
@@ -256,9 +252,7 @@ def stop(homes: Iterable[Path]) -> list[Path]:
     for home, pid in pids.items():
         while running_pid(home) is not None and time.monotonic() < deadline:
             time.sleep(0.05)
-        if (
-            running_pid(home) is not None
-        ):  # Kafka waits for a quorum that its peers, stopping too, no longer form
+        if running_pid(home) is not None:  # Kafka waits for a quorum that its peers, stopping too, no longer form
             os.kill(pid, signal.SIGKILL)
         (home / "pid").unlink()
     return list(pids)
@@ -284,9 +278,7 @@ def birth(pid: int) -> str:
         return "" if fields[0] == "Z" else fields[19]
     if Path("/proc/self").exists():
         return ""
-    asked = subprocess.run(
-        ["ps", "-o", "lstart=", "-p", str(pid)], capture_output=True, text=True, check=False
-    )
+    asked = subprocess.run(["ps", "-o", "lstart=", "-p", str(pid)], capture_output=True, text=True, check=False)
     return re.sub(r"\W+", "-", asked.stdout.strip())
 
 
@@ -325,9 +317,7 @@ def need(program: str, *, package: str) -> str:
 
 def install(program: str, package: str) -> None:
     if os.geteuid() != 0 or not shutil.which("apt-get"):
-        raise ServerError(
-            f"{program} is missing: install it (on Debian and Ubuntu: apt-get install {package})"
-        )
+        raise ServerError(f"{program} is missing: install it (on Debian and Ubuntu: apt-get install {package})")
     print(f"installing {package}", file=sys.stderr)
     environment = {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}
     for step in (["update", "-qq"], ["install", "-qq", "-y", "--no-install-recommends", package]):
@@ -357,9 +347,7 @@ def prepare_kafka(settings: Settings) -> None:
     banner = subprocess.run([java, "-version"], capture_output=True, text=True, check=False).stderr
     version = re.search(r'version "(\d+)', banner)
     if not version or int(version[1]) < JAVA_NEEDED:
-        raise ServerError(
-            f"Kafka {kafka_version()} needs Java {JAVA_NEEDED} or later, {java} is {banner.strip()}"
-        )
+        raise ServerError(f"Kafka {kafka_version()} needs Java {JAVA_NEEDED} or later, {java} is {banner.strip()}")
     if not jars().exists():
         fetch_jars()
     formatted = sorted(settings.kafka_home.glob("node-*/data/meta.properties"))

@@ -100,19 +100,13 @@ def read_event(
     if len(value) > max_bytes:
         return faults.too_large(len(value), max_bytes)
     known = _TOPICS[topic]
-    read = (
-        _read_avro(topic, known, value, schemas)
-        if value[0] == 0
-        else _read_json(topic, known, value, headers)
-    )
+    read = _read_avro(topic, known, value, schemas) if value[0] == 0 else _read_json(topic, known, value, headers)
     return read if type(read) is Fault else _plausible(read, timestamp_ms)
 
 
 def _read_avro(topic: str, known: _Topic, value: bytes, schemas: Schemas) -> Any:
     if len(value) < 5:
-        return faults.undecodable(
-            "5 bytes of Confluent wire format", value.hex(" "), "publish the whole value"
-        )
+        return faults.undecodable("5 bytes of Confluent wire format", value.hex(" "), "publish the whole value")
     schema_id = int.from_bytes(value[1:5], "big")
     if (reader := schemas.reader(schema_id)) is None:
         return faults.unknown_schema(schema_id)
@@ -128,7 +122,7 @@ def _read_avro(topic: str, known: _Topic, value: bytes, schemas: Schemas) -> Any
         return faults.violated(error, reader.event, data)
     except fastavro.read.SchemaResolutionError as error:
         return faults.unreadable_schema(schema_id, reader.name, error)
-    except Exception as error:  # noqa: BLE001  # on bad bytes fastavro raises whatever Python raises
+    except Exception as error:  # on bad bytes fastavro raises whatever Python raises
         return faults.bad_avro(reader.name, schema_id, error)
     if body.tell() != len(value):
         return faults.trailing(reader.name, schema_id, len(value) - body.tell())
@@ -173,9 +167,7 @@ def _plausible(event: Any, timestamp_ms: int) -> Any:
     if at_ms < EARLIEST_MS:
         return faults.absurd_time(f"at least {EARLIEST_MS} (1990-01-01)", at_ms)
     if at_ms > timestamp_ms + LATEST_AHEAD_MS and timestamp_ms > 0:
-        return faults.absurd_time(
-            f"at most {timestamp_ms + LATEST_AHEAD_MS} (a day after the broker's time)", at_ms
-        )
+        return faults.absurd_time(f"at most {timestamp_ms + LATEST_AHEAD_MS} (a day after the broker's time)", at_ms)
     if kind is events.PageBrowsed:
         if event.customer_id is None and event.visitor_id is None:
             return faults.nobody()

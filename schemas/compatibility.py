@@ -74,8 +74,7 @@ def _check_ids(folder: Definitions) -> list[Problem]:
     odd = sorted(there.symmetric_difference(given)) + [v for v in sorted(set(given)) if given.count(v) > 1]
     cure = "restore history/ids.json: each version keeps one id for ever"
     return [
-        Problem(version.name, "", f"version {version.number} does not have exactly one id", cure)
-        for version in odd
+        Problem(version.name, "", f"version {version.number} does not have exactly one id", cure) for version in odd
     ]
 
 
@@ -90,9 +89,7 @@ def _compare(name: str, texts: Mapping[str, str]) -> Iterator[Problem]:
     steps = set(pairwise(texts))
     for older, newer in combinations(texts, 2):
         between = f"from {older} to {newer}"
-        found = list(
-            _broken_rules(_fields(texts[older]), _fields(texts[newer]), in_one_step=(older, newer) in steps)
-        )
+        found = list(_broken_rules(_fields(texts[older]), _fields(texts[newer]), in_one_step=(older, newer) in steps))
         for field, what, cure in found or _unreadable(parsed[older], parsed[newer], older, newer):
             if field not in seen:
                 seen.add(field)

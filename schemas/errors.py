@@ -23,9 +23,7 @@ class MaitredError(Exception):
 class SettingsError(MaitredError):
     """What is wrong with a setting. `others` are further problems found in the same reading."""
 
-    def __init__(
-        self, key: str, expected: str, got: object, cure: str, others: Sequence["SettingsError"] = ()
-    ) -> None:
+    def __init__(self, key: str, expected: str, got: object, cure: str, others: Sequence["SettingsError"] = ()) -> None:
         lines = [f"{key}: expected {expected}, got {got!r}; {cure}", *map(str, others)]
         super().__init__("\n".join(lines))
         self.key, self.expected, self.got, self.cure, self.others = key, expected, got, cure, tuple(others)

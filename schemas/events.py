@@ -191,9 +191,7 @@ class CustomerStanding(Struct, frozen=True, kw_only=True, tag=True):
     customer_id: str
     pool: str
     occurred_at_ms: int
-    standing: Literal[
-        "consent_granted", "consent_withdrawn", "erased", "vip_reached", "wish_manual", "wish_never"
-    ]
+    standing: Literal["consent_granted", "consent_withdrawn", "erased", "vip_reached", "wish_manual", "wish_never"]
     advisor_id: str | None = None
     language: str | None = None
 

@@ -19,9 +19,7 @@ _AT = re.compile(r"^(?P<said>.*?)(?: - at `(?:key in )?\$(?P<path>.*)`)?$", re.D
 _STEP = re.compile(r"\.([^.\[\]]+)|\[(\d+)\]")
 _MISSING = re.compile(r"Object missing required field `(.+)`")
 _MISTYPED = re.compile(r"Expected (.+), got `(.+)`")
-_TIME_CURE = (
-    "send milliseconds since 1970-01-01 UTC (not seconds, not microseconds), from a clock that is right"
-)
+_TIME_CURE = "send milliseconds since 1970-01-01 UTC (not seconds, not microseconds), from a clock that is right"
 
 
 def shown(value: object) -> str:
@@ -42,9 +40,7 @@ def undecodable(expected: str, got: str, cure: str) -> Fault:
 
 
 def no_value() -> Fault:
-    return undecodable(
-        "an event", "no value (a tombstone)", "publish an event; to erase, publish ErasureRequested"
-    )
+    return undecodable("an event", "no value (a tombstone)", "publish an event; to erase, publish ErasureRequested")
 
 
 def empty() -> Fault:
@@ -58,16 +54,12 @@ def bad_json(error: Exception, value: bytes) -> Fault:
 
 def bad_avro(name: str, schema_id: int, error: Exception) -> Fault:
     got = str(error) or type(error).__name__
-    return undecodable(
-        f"{name} in Avro, as schema {schema_id} has it", got, "write the value with that schema"
-    )
+    return undecodable(f"{name} in Avro, as schema {schema_id} has it", got, "write the value with that schema")
 
 
 def trailing(name: str, schema_id: int, count: int) -> Fault:
     expected = f"the end of {name}, as schema {schema_id} has it"
-    return undecodable(
-        expected, f"{count} more bytes", "write one event per record, with the schema its id names"
-    )
+    return undecodable(expected, f"{count} more bytes", "write one event per record, with the schema its id names")
 
 
 def unknown_schema(schema_id: int) -> Fault:
@@ -114,9 +106,7 @@ def nobody() -> Fault:
 
 
 def no_currency(price_minor: int) -> Fault:
-    return Fault(
-        "invalid", "currency", f"the currency of price_minor {price_minor}", "null", "send price and currency"
-    )
+    return Fault("invalid", "currency", f"the currency of price_minor {price_minor}", "null", "send price and currency")
 
 
 def violated(error: msgspec.ValidationError, event: type, data: object) -> Fault:

@@ -126,9 +126,7 @@ class Decision(Struct, frozen=True):
     policy_version: str = ""
     reads: tuple[OutsideRead, ...] = ()
     excluded: tuple[Exclusion, ...] = ()
-    counts: Mapping[str, int] = field(
-        default_factory=dict
-    )  # for metrics only: guests, duplicates, rerouted ...
+    counts: Mapping[str, int] = field(default_factory=dict)  # for metrics only: guests, duplicates, rerouted ...
 
 
 def sequence_of(batch: Batch) -> tuple[SequenceRun, ...]:

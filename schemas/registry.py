@@ -85,9 +85,7 @@ class ConfluentRegistry:
     def schema_id(self, name: str) -> int:
         found = self._ask(lambda: self._client.lookup_schema(subject_of(name), self._schema(name)))
         if found is None or found.schema_id is None:
-            raise SchemaError(
-                f"{name}.avsc is not registered as {subject_of(name)}; run `maitred schemas register`"
-            )
+            raise SchemaError(f"{name}.avsc is not registered as {subject_of(name)}; run `maitred schemas register`")
         return int(found.schema_id)
 
     def writer_schema(self, schema_id: int) -> str | None:
@@ -152,11 +150,14 @@ def _asking() -> Iterator[None]:
             raise _NotFoundError(str(error)) from error
         if error.http_status_code in (_CONFLICT, _UNPROCESSABLE):
             raise SchemaError(f"the registry refuses: {error.error_message}") from error
-        raise RegistryUnavailable(
-            f"the registry answers {error.http_status_code}: {error.error_message}"
-        ) from error
+        raise RegistryUnavailable(f"the registry answers {error.http_status_code}: {error.error_message}") from error
     except Exception as error:  # the client lets through whatever its HTTP library raises
         raise RegistryUnavailable(f"the registry does not answer: {error}") from error
+
+
+def open_registry(url: str) -> Registry:
+    """The built-in registry for "file", else the Confluent-compatible one at this address."""
+    return FileRegistry() if url == "file" else ConfluentRegistry({"url": url})
 
 
 def subject_of(name: str) -> str:

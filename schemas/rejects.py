@@ -13,9 +13,7 @@ import msgspec
 from schemas.records import Fault, Record
 
 PREFIX = "rejected_"
-WHOLE_UP_TO_BYTES = (
-    900_000  # key, value and headers; below the brokers' default message.max.bytes of 1,048,588
-)
+WHOLE_UP_TO_BYTES = 900_000  # key, value and headers; below the brokers' default message.max.bytes of 1,048,588
 HEAD_BYTES = 1024
 _HEADERS_UP_TO_BYTES = 65_536  # more of the record's own headers than this are left out
 

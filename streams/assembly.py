@@ -17,13 +17,14 @@ from schemas.codec import Schemas, read_event
 from schemas.errors import SequenceBroken
 from schemas.events import BatchCommitted, Event
 from schemas.records import Fault, Seen
-from schemas.registry import ConfluentRegistry, FileRegistry, Registry
+from schemas.registry import Registry, open_registry
 from streams.commit import Committed, Committer
 from streams.intake import Intake
-from streams.kafka_log import KafkaLog
+from streams.kafka.client import kafka_config
+from streams.kafka.log import KafkaLog
 from streams.log import Clock, Log, Message
 from streams.messages import BATCH_LOG, Wire
-from streams.policies import assignment_policy, intake_policy, kafka_config, learn_policy, scoring_policy
+from streams.policies import assignment_policy, intake_policy, learn_policy, scoring_policy
 from streams.processors import Assigner, Learner, Processor, Scorer
 from streams.recovery import Recovery
 from streams.settings import Settings
@@ -57,7 +58,7 @@ class Assembly(Struct, frozen=True):
 def assemble(settings: Settings) -> Assembly:
     """The stations this worker runs, each connected but not yet a member of its group."""
     instance = settings.worker.instance or uuid4().hex[:12]
-    registry = registry_of(settings)
+    registry = open_registry(settings.registry.url)
     stations = []
     for name in settings.worker.processors:
         processor = processor_of(name, settings)
@@ -94,7 +95,9 @@ def entry_reader(schemas: Schemas) -> Callable[[Message], BatchCommitted]:
     def read(message: Message) -> BatchCommitted:
         entry = read_event(BATCH_LOG, message.value, message.headers, schemas, message.timestamp_ms)
         if not isinstance(entry, BatchCommitted):
-            raise SequenceBroken(f"{message.topic}[{message.partition}]@{message.offset}: not a batch log entry: {entry}")
+            raise SequenceBroken(
+                f"{message.topic}[{message.partition}]@{message.offset}: not a batch log entry: {entry}"
+            )
         return entry
 
     return read
@@ -119,9 +122,3 @@ def snapshot_source(settings: Settings) -> Callable[[], Seen]:
 
 def store_of(processor: str, settings: Settings) -> RedisStore:
     return RedisStore(settings.redis.url, settings.namespace, processor)
-
-
-def registry_of(settings: Settings) -> Registry:
-    if settings.registry.url == "file":
-        return FileRegistry()
-    return ConfluentRegistry({"url": settings.registry.url})

@@ -98,9 +98,7 @@ class Committer:
     def _apply(self, item: _Decided, ends: Mapping[TopicPartition, int]) -> None:
         partition, entry = item.batch.partition, item.batch.entry
         changelog = self.wire.changelog(self.processor.name)
-        after = Position(
-            entry + 1, ends.get((changelog, partition), item.position.changelog_offset), self.clock()
-        )
+        after = Position(entry + 1, ends.get((changelog, partition), item.position.changelog_offset), self.clock())
         self.entries[partition] = entry + 1
         if self.store.apply(partition, entry, after, item.decision.writes) is Applied.BEHIND:
             raise StoreUnavailable(f"{self.processor.name}[{partition}]: the store fell behind entry {entry}")
@@ -159,9 +157,7 @@ def _culprit(processor: Processor, state: State, batch: Batch, error: Exception)
         low, high = (low, middle) if _fails(processor, state, up_to(batch, middle)) else (middle, high)
     culprit = records[high - 1]
     if isinstance(culprit.event, Fault):
-        raise BrokenPromise(
-            f"{processor.name}: {culprit.where} fails even when set aside: {error!r}"
-        ) from error
+        raise BrokenPromise(f"{processor.name}: {culprit.where} fails even when set aside: {error!r}") from error
     return culprit
 
 
@@ -197,9 +193,7 @@ def undigested(error: str) -> Fault:
 def exclude(batch: Batch, faults: Mapping[tuple[str, int], Fault]) -> Batch:
     """The batch with these records turned into faults; replay and verification do the same from the batch log."""
     runs = tuple(
-        run._replace(
-            records=tuple(r._replace(event=faults.get((r.topic, r.offset), r.event)) for r in run.records)
-        )
+        run._replace(records=tuple(r._replace(event=faults.get((r.topic, r.offset), r.event)) for r in run.records))
         for run in batch.runs
     )
     return replace(batch, runs=runs)

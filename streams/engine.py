@@ -17,6 +17,7 @@ from collections.abc import Iterable
 from features.profile import (
     Profile,
     Treatment,
+    Visitor,
     absorb,
     browse_seen,
     decode_visitor,
@@ -162,12 +163,12 @@ class _Scorer:
         at_ms = event.occurred_at_ms
         if event.customer_id is not None:
             profile = self.working.profile_or_new(event.customer_id, at_ms, record)
-            if not self._is_repeated(browse_seen(profile, event.event_id)):
+            if not self._is_repeated(profile, event):
                 fold_browse(profile, event, self.policy.rates)
                 self.working.touch_profile(event.customer_id, profile)
         elif event.visitor_id is not None:
             visitor = self.working.visitor_or_new(event.visitor_id, at_ms)
-            if not self._is_repeated(browse_seen(visitor, event.event_id)):
+            if not self._is_repeated(visitor, event):
                 fold_browse(visitor, event, self.policy.rates)
                 visitor.forget_at_ms = visitor.forget_at_ms or at_ms + self.policy.visitor_kept_ms
                 self.working.touch_visitor(event.visitor_id, visitor)
@@ -317,7 +318,8 @@ class _Scorer:
         self.counts["duplicates"] += known == "duplicate"
         return known == "new"
 
-    def _is_repeated(self, repeated: bool) -> bool:
+    def _is_repeated(self, who: Profile | Visitor, event: PageBrowsed) -> bool:
+        repeated = browse_seen(who, event.event_id)
         self.counts["duplicates"] += repeated
         return repeated
 
@@ -326,7 +328,9 @@ class _Scorer:
         rates = self.policy.rates
         if not rates.knows(currency):
             cure = "add its rate to [money.rates], then retry"
-            self._reject(record, Fault("wrong_currency", "currency", f"one of {', '.join(rates.known)}", currency, cure))
+            self._reject(
+                record, Fault("wrong_currency", "currency", f"one of {', '.join(rates.known)}", currency, cure)
+            )
         return rates.knows(currency)
 
     def _reject(self, record: Record, fault: Fault) -> None:
@@ -345,9 +349,7 @@ class _Scorer:
             seen = self.working.outside()[key]
             visitor = decode_visitor(seen.value) if seen.value is not None else None
             self.reads.append(
-                OutsideRead(
-                    topic=record.topic, offset=record.offset, key=key, partition=home, entry=seen.entry
-                )
+                OutsideRead(topic=record.topic, offset=record.offset, key=key, partition=home, entry=seen.entry)
             )
         if visitor is not None:
             absorb(profile, visitor)
@@ -357,11 +359,7 @@ class _Scorer:
         if looks is None and look.order is None:  # a record so late that the looks have served already
             self.counts["looks_too_late"] += 1
             return
-        cause = (
-            caused_by_record(record, "CustomerScored")
-            if record
-            else self._moment(profile, look.at_ms, look.name)
-        )
+        cause = caused_by_record(record, "CustomerScored") if record else self._moment(profile, look.at_ms, look.name)
         scored, looks = take_look(profile, looks, look, cause, self.model, self.policy)
         self.outputs.append(Announcement("scores", scored.pool, scored))
         self.counts["looks"] += 1

@@ -101,11 +101,7 @@ class Intake:
 
     def read(self, messages: Iterable[Message]) -> list[Record]:
         """What the messages say; of partitions that are not assigned nothing is read."""
-        return [
-            Record(*message, self._read(message))
-            for message in messages
-            if message.partition in self._partitions
-        ]
+        return [Record(*message, self._read(message)) for message in messages if message.partition in self._partitions]
 
     def offer(self, records: Iterable[Record]) -> None:
         """Take records in the order of their offsets. Those of partitions not assigned, or seen before, are dropped."""
@@ -135,11 +131,7 @@ class Intake:
     def tick(self, number: int, now_ms: int, is_lagging: IsLagging) -> int | None:
         """The watermark that the clock alone allows, or None while it moves by records only."""
         partition = self._partitions[number]
-        if (
-            not self.policy.follow_clock
-            or _waiting(partition)
-            or self._lagging(number, partition, is_lagging)
-        ):
+        if not self.policy.follow_clock or _waiting(partition) or self._lagging(number, partition, is_lagging):
             return None
         reached = now_ms - self.policy.lateness_ms
         return reached if reached > partition.watermark_ms else None
@@ -166,18 +158,12 @@ class Intake:
             partition.waiting_since_ms = now_ms
         return now_ms - partition.waiting_since_ms < self.policy.max_idle_ms
 
-    def _take(
-        self, number: int, partition: _Partition, is_lagging: IsLagging, room: _Room
-    ) -> list[_Buffered]:
+    def _take(self, number: int, partition: _Partition, is_lagging: IsLagging, room: _Room) -> list[_Buffered]:
         """Merge by event time. Stop where a source runs dry that has more to come: its next record might be first."""
         heads = {topic: source for topic, source in partition.sources.items() if source.waiting}
         taken: list[_Buffered] = []
         while heads and room.records > 0 and room.bytes > 0:
-            topic = (
-                next(iter(heads))
-                if len(heads) == 1
-                else min(heads, key=lambda t: heads[t].waiting[0].order_ms)
-            )
+            topic = next(iter(heads)) if len(heads) == 1 else min(heads, key=lambda t: heads[t].waiting[0].order_ms)
             item = heads[topic].waiting.popleft()
             taken.append(item)
             room.records -= 1
@@ -197,13 +183,13 @@ class Intake:
             if index < len(taken) and not _breaks(taken[index - 1], taken[index]):
                 continue
             partition.reached_ms = max(partition.reached_ms, taken[index - 1].order_ms)
-            partition.watermark_ms = self._watermark(partition, lagging, now_ms, index == len(taken))
+            partition.watermark_ms = self._watermark(partition, lagging, now_ms, all_taken=index == len(taken))
             records = tuple(item.record for item in taken[start:index])
             runs.append(Run(records[0].topic, records, partition.watermark_ms))
             start = index
         return tuple(runs)
 
-    def _watermark(self, partition: _Partition, lagging: list[_Source], now_ms: int, all_taken: bool) -> int:
+    def _watermark(self, partition: _Partition, lagging: list[_Source], now_ms: int, *, all_taken: bool) -> int:
         """It follows the records, the slowest source's while one lags; the clock once all are caught up. Never beyond it."""
         reached = min(partition.reached_ms, now_ms, *(source.latest_ms for source in lagging))
         if self.policy.follow_clock and all_taken and not lagging and not _waiting(partition):
@@ -216,6 +202,4 @@ def _waiting(partition: _Partition) -> bool:
 
 
 def _breaks(before: _Buffered, after: _Buffered) -> bool:
-    return (
-        before.record.topic != after.record.topic or before.order_ms // HOUR_MS != after.order_ms // HOUR_MS
-    )
+    return before.record.topic != after.record.topic or before.order_ms // HOUR_MS != after.order_ms // HOUR_MS

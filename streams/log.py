@@ -1,6 +1,6 @@
 """What the shells ask of Kafka: the `Log` protocol and the messages that pass through it.
 
-`KafkaLog` (in `kafka_log.py`) is the real one; `SimulatedLog` (in the simulation tests) keeps the same contract in a
+`KafkaLog` (in `kafka/log.py`) is the real one; `SimulatedLog` (in the simulation tests) keeps the same contract in a
 world where everything can fail. Topics are named without the namespace; offsets are Kafka's.
 """
 

@@ -63,7 +63,8 @@ def take_look(
 def _announcement(
     profile: Profile, looks: Looks, look: Look, scored: Scored, cause: str, model_version: str, policy: Policy
 ) -> CustomerScored:
-    assert profile.first_purchase is not None and profile.market is not None
+    assert profile.first_purchase is not None
+    assert profile.market is not None
     return CustomerScored(
         id=cause,
         customer_id=profile.customer_id,

@@ -24,9 +24,7 @@ class Change(Struct, frozen=True):
 class Wire:
     """How outputs are written. `partitions` tells a topic's count, `schema_id` a schema's number in the registry."""
 
-    def __init__(
-        self, source: str, partitions: Callable[[str], int], schema_id: Callable[[str], int]
-    ) -> None:
+    def __init__(self, source: str, partitions: Callable[[str], int], schema_id: Callable[[str], int]) -> None:
         self._source, self._partitions, self._schema_id = source, partitions, schema_id
 
     def changelog(self, processor: str) -> str:
@@ -43,9 +41,7 @@ class Wire:
                 return self._rejection(output)
             case Reroute(record, partition):
                 marked = (*record.headers, ("maitred_rerouted_from", record.where.encode()))
-                return OutMessage(
-                    record.topic, partition, record.key, record.value, marked, record.timestamp_ms
-                )
+                return OutMessage(record.topic, partition, record.key, record.value, marked, record.timestamp_ms)
 
     def _announcement(self, output: Announcement) -> OutMessage:
         event, name = output.event, type(output.event).__name__

@@ -4,12 +4,11 @@ from datetime import UTC, date, datetime, time
 
 from features.money import Rates
 from online_models.learner import LearnPolicy
-from streams.assignment_policy import AssignmentPolicy
-from streams.currencies import millionths
+from streams.assignment import AssignmentPolicy
 from streams.intake import IntakePolicy
-from streams.kafka_client import KafkaSettings
 from streams.policy import DAY_MS, Policy
 from streams.settings import Settings, policy_version
+from streams.settings.currencies import millionths
 from streams.tiers import MILLION, Tier, TierPolicy
 
 HOUR_MS = 3_600_000
@@ -94,19 +93,6 @@ def learn_policy(settings: Settings) -> LearnPolicy:
         horizon_days=settings.scoring.outcomes_days[-1],
         reference_days=settings.scoring.outcomes_days[0],
         snapshot_every=settings.learning.snapshot_every,
-    )
-
-
-def kafka_config(settings: Settings) -> KafkaSettings:
-    kafka = settings.kafka
-    return KafkaSettings(
-        bootstrap=kafka.bootstrap,
-        namespace=settings.namespace,
-        security=kafka.security,
-        transaction_timeout_ms=kafka.transaction_timeout_ms,
-        session_timeout_ms=kafka.session_timeout_ms,
-        fetch_wait_max_ms=kafka.fetch_wait_max_ms,
-        answer_timeout_ms=kafka.answer_timeout_ms,
     )
 
 

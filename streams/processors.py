@@ -10,7 +10,7 @@ from online_models.learner import LearnPolicy
 from online_models.model import Model, load_model
 from schemas.records import Batch, Decision, Needs, Output, Record, Rejection, Run, Seen, State
 from streams import assignment, engine
-from streams.assignment_policy import AssignmentPolicy
+from streams.assignment import AssignmentPolicy
 from streams.door import Admitted, admit
 from streams.policy import Policy
 
@@ -102,7 +102,7 @@ class Learner:
     def needs(self, batch: Batch) -> Needs:
         return learner.needs(batch)
 
-    def companions(self, due_keys: Iterable[str]) -> frozenset[str]:
+    def companions(self, _due_keys: Iterable[str]) -> frozenset[str]:
         return frozenset()
 
     def decide(self, state: State, batch: Batch) -> Decision:

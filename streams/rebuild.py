@@ -19,8 +19,8 @@ from schemas.records import Fault
 from schemas.registry import Registry
 from streams import topics
 from streams.door import subject_of
-from streams.kafka_client import KafkaSettings
-from streams.kafka_reader import KafkaReader
+from streams.kafka.client import KafkaSettings
+from streams.kafka.reader import KafkaReader
 from streams.log import Message
 from streams.publish import Publisher
 from streams.settings import Settings

@@ -107,14 +107,10 @@ class Recovery:
         """Apply what the changelog holds beyond the store's entry, several entries at once."""
         for writes, after in self._missing(partition, position, entries):
             if self.store.apply(partition, position.entry, after, writes) is not Applied.DONE:
-                raise StoreUnavailable(
-                    f"{self.processor}[{partition}]: somebody else moved the store during catch-up"
-                )
+                raise StoreUnavailable(f"{self.processor}[{partition}]: somebody else moved the store during catch-up")
             position = after
 
-    def _missing(
-        self, partition: int, position: Position, entries: int
-    ) -> Iterator[tuple[list[Write], Position]]:
+    def _missing(self, partition: int, position: Position, entries: int) -> Iterator[tuple[list[Write], Position]]:
         """Writes in pieces that end where an entry ends, each with the position reached by it.
 
         Compaction has left out what later pieces bring anew, so that only the last piece completes the state of an entry.

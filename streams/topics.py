@@ -16,8 +16,7 @@ from confluent_kafka.admin import (  # type: ignore[attr-defined]  # exported, b
 )
 
 from schemas.errors import LogUnavailable
-from streams.kafka_client import KafkaSettings, answering, cause, explain
-from streams.policies import kafka_config
+from streams.kafka.client import MOST_BYTES, KafkaSettings, answering, cause, explain, kafka_config
 from streams.settings import Settings
 
 DAY_MS = 86_400_000
@@ -51,6 +50,7 @@ class Topic(NamedTuple):
             "min.insync.replicas": str(in_sync(replication)),
             "unclean.leader.election.enable": "false",
             "message.timestamp.type": "CreateTime",
+            "max.message.bytes": str(MOST_BYTES),
             **kept,
         }
 

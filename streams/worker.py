@@ -152,7 +152,7 @@ def add_watchdog(app: faust.App, posts: Sequence[Post]) -> None:
     """`/ready` is red while a processor has records and commits none; after a longer while the process ends."""
 
     @app.page("/ready")
-    async def ready(view: View, request: Request) -> Response:
+    async def ready(view: View, _request: Request) -> Response:
         report = {post.station.name: report_of(post) for post in posts}
         is_well = all(entry["stalled_s"] < STALLED_S and not entry["stopped"] for entry in report.values())
         return view.json({"ready": is_well, "processors": report}, status=200 if is_well else 503)

@@ -40,7 +40,7 @@ def variables() -> Iterator[dict[str, str]]:
     """A namespace of its own on the real servers."""
     own = {
         **servers(),
-        "MAITRED_NAMESPACE": f"test-{uuid4().hex[:8]}",
+        "MAITRED_NAMESPACE": f"crash-{uuid4().hex[:8]}",
         "MAITRED_TIME": "event",
         "MAITRED_KAFKA__REPLICATION": "1",
         "MAITRED_KAFKA__SESSION_TIMEOUT_MS": "6000",
@@ -63,7 +63,9 @@ def variables() -> Iterator[dict[str, str]]:
 def publish(settings: Settings, seed: int) -> None:
     """A shop's history, spread over the test's time."""
     counts = {topic.name: topic.partitions(settings.partitions) for topic in topics.TOPICS}
-    shop = Shop(Random(seed), counts, tuple(t for t in SHOP_TOPICS if t != "contacts"), RECORDS, customers=400, pauses=0.08)
+    shop = Shop(
+        Random(seed), counts, tuple(t for t in SHOP_TOPICS if t != "contacts"), RECORDS, customers=400, pauses=0.08
+    )
     publisher = KafkaPublisher(settings.kafka.bootstrap)
     pause_s = SECONDS / len(shop.publications)
     for number, (at_ms, topic, partition, key, value, headers) in enumerate(shop.publications):

@@ -18,8 +18,8 @@ from confluent_kafka import Consumer, KafkaException, Producer, TopicPartition
 from confluent_kafka.admin import AdminClient
 
 from schemas.errors import CommitUnsettled, LogUnavailable
-from streams.kafka_log import KafkaSettings
-from streams.kafka_reader import KafkaReader
+from streams.kafka.log import KafkaSettings
+from streams.kafka.reader import KafkaReader
 from streams.log import Message
 from tests.unit.kafka_members import PARTITIONS, create_topics, fresh_settings, join, member_of
 from tests.unit.log_checks import CHECKS, SOURCES, Member, numbers, out

@@ -46,7 +46,11 @@ currencies = st.sampled_from(["EUR", "EUR", "GBP", "XXX"])
 @st.composite
 def orders(draw, at_ms):
     lines = draw(
-        st.lists(st.builds(OrderLine, sku=st.sampled_from("abcdef"), quantity=st.integers(1, 3), unit_price_minor=amounts), min_size=1, max_size=3)  # noqa: E501
+        st.lists(
+            st.builds(OrderLine, sku=st.sampled_from("abcdef"), quantity=st.integers(1, 3), unit_price_minor=amounts),
+            min_size=1,
+            max_size=3,
+        )
     )
     return "orders", OrderPlaced(
         order_id=draw(st.sampled_from([f"o{n}" for n in range(12)])),
@@ -115,7 +119,7 @@ def histories(draw, min_size=5, max_size=60):
     """Runs in the order of application: late events, unreadable records, steps of the watermark between them."""
     at_ms = watermark_ms = START_MS
     offsets: dict[str, int] = {}
-    runs = []
+    runs: list[Run] = []
     for _ in range(draw(st.integers(min_size, max_size))):
         at_ms += draw(st.sampled_from([0, 1_000, 50_000, 7_200_000, DAY_MS, 6 * DAY_MS, 40 * DAY_MS]))
         late_ms = draw(st.sampled_from([0, 0, 0, 30_000, 3 * DAY_MS, 50 * DAY_MS]))

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from schemas.events import AdvisorAssigned, AdvisorChanged, AssignmentEnded, AssignmentWithheld
 from schemas.records import Announcement
 from streams.assignment import is_control
-from streams.notices import Ending, Why
+from streams.assignment.notices import Ending, Why
 from tests.property.assignment_worlds import DAY_MS, POLICY, World, history, reported
 
 seeds = st.integers(0, 2**32 - 1)

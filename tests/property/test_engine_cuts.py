@@ -9,7 +9,7 @@ from features.profile import encode, fold_browse, new_visitor
 from features.store import MemoryStore, Position
 from online_models.model import load_model
 from schemas.codec import write_event
-from schemas.events import PageBrowsed
+from schemas.events import OutsideRead, PageBrowsed
 from schemas.records import Announcement, Batch, Run, Seen, State
 from streams import engine
 from tests.property.histories import HERE, OTHER_VISITORS, POLICY, START_MS, histories
@@ -29,7 +29,8 @@ OUTSIDE = {"v/" + visitor: elsewhere(visitor) for visitor in OTHER_VISITORS}
 
 def run(batches):
     """What a worker would do: load, decide, apply. Returns outputs by topic, all reads, and the final state."""
-    store, outputs, reads = MemoryStore(), defaultdict(list), []
+    store, outputs = MemoryStore(), defaultdict(list)
+    reads: list[OutsideRead] = []
     for batch in batches:
         needs = engine.needs(batch, POLICY)
         loaded = store.load(HERE, needs.keys, needs.due_by_ms)

@@ -4,7 +4,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from features.outlook import outlook
-from features.profile import new_profile, net_spend, net_spend_remaining, next_spend_expiry_ms, orders_count
+from features.profile import net_spend, net_spend_remaining, new_profile, next_spend_expiry_ms, orders_count
 
 DAY_MS = 86_400_000
 START_MS = 1_700_000_000_000

@@ -139,9 +139,7 @@ class Broker:
         topic, partition = message.topic, message.partition
         log = self.logs[topic, partition]
         at_ms = timestamp_ms if message.timestamp_ms is None else message.timestamp_ms
-        log.append(
-            Message(topic, partition, log.end, at_ms, message.key, message.value, message.headers), transaction
-        )
+        log.append(Message(topic, partition, log.end, at_ms, message.key, message.value, message.headers), transaction)
         transaction.unmarked[topic, partition] = None
         return log.end - 1
 

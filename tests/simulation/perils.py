@@ -4,6 +4,8 @@ from collections.abc import Callable
 from random import Random
 from typing import NamedTuple
 
+WORST = 3  # in the middle of a commit all perils are so much likelier
+
 
 class Crashed(BaseException):
     """The process ends here, whatever it was doing. No `except Exception` may stop it."""
@@ -43,9 +45,9 @@ class Perils:
         """Whether the call fails. May not return at all, or only after others have moved on."""
         if not self.are_on:
             return False
-        rates, chance = self.rates, self.rng.random()
+        chance = self.rng.random()
         for kind in ("fails", "crashes", "interrupted", "stalls"):
-            chance -= getattr(rates, kind)
+            chance -= getattr(self.rates, kind) * (WORST if "commit." in where else 1)
             if chance < 0:
                 self.struck[f"{kind} {where}"] = self.struck.get(f"{kind} {where}", 0) + 1
                 return self._strike(kind, interrupt)

@@ -10,7 +10,7 @@ from streams.assembly import LEARNER_PARTITION
 from streams.policies import assignment_policy, learn_policy, scoring_policy
 from streams.processors import Assigner, Learner, Processor, Scorer
 from streams.settings import Settings
-from streams.settings_keys import Assignment, Learning, Markets, Money, Scoring, Tier
+from streams.settings.keys import Assignment, Learning, Markets, Money, Scoring, Tier
 from tests.simulation.diary import Diary
 from tests.simulation.parts import Plan, Role
 from tests.simulation.shop import POOLS
@@ -73,9 +73,7 @@ def maitred_roles(settings: Settings) -> tuple[Role, ...]:
     )
 
 
-def _models(
-    champion: str, events: Callable[[str], Iterable[object]]
-) -> Callable[[Processor, BatchCommitted], None]:
+def _models(champion: str, events: Callable[[str], Iterable[object]]) -> Callable[[Processor, BatchCommitted], None]:
     """Gives a scorer the model that an entry of the batch log names."""
     made = [load_model(None, champion)]
     made += [load_model(e.payload, champion) for e in events("snapshots") if isinstance(e, SnapshotPublished)]

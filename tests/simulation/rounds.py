@@ -6,7 +6,7 @@ Offsets are dense, since ids name them and a transaction that is aborted must no
 """
 
 from schemas.errors import LogUnavailable, StoreUnavailable
-from streams.settings_keys import Batch
+from streams.settings.keys import Batch
 from streams.shell import Shell
 from tests.simulation.parts import Parts, Plan
 from tests.simulation.perils import Crashed, Rates

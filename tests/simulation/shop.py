@@ -144,7 +144,9 @@ class Shop:
             currency="XXX" if rng.random() < 0.03 else rng.choice(("EUR", "USD")),
             market=rng.choice(MARKETS),
             lines=tuple(
-                OrderLine(sku=f"s{rng.randrange(9)}", quantity=rng.randint(1, 3), unit_price_minor=rng.randrange(90_000))
+                OrderLine(
+                    sku=f"s{rng.randrange(9)}", quantity=rng.randint(1, 3), unit_price_minor=rng.randrange(90_000)
+                )
                 for _ in range(rng.randint(1, 4))
             ),
             customer_id=rng.choice(self.customers) if rng.random() < 0.95 else None,

@@ -184,7 +184,11 @@ class Replay:
 
     def _batch(self, entry: BatchCommitted) -> Batch:
         runs = tuple(
-            Run(run.topic, tuple(self._read(run.topic, entry.partition, run.from_offset, run.to_offset)), run.watermark_ms)
+            Run(
+                run.topic,
+                tuple(self._read(run.topic, entry.partition, run.from_offset, run.to_offset)),
+                run.watermark_ms,
+            )
             for run in entry.sequence
         )
         faults = {(e.topic, e.offset): undigested(e.error) for e in entry.excluded}
@@ -273,5 +277,7 @@ def _changelog(world: World, role: Role, partition: int, replayed: MemoryStore) 
     live = {write.key: write.value for write in latest.values() if write.value is not None}
     due = sorted((w.due_ms, w.key) for w in latest.values() if w.value is not None and w.due_ms is not None)
     if live != replayed.contents(partition) or due != [*replayed.load(partition, (), EVER_MS).due]:
-        keys = sorted(k for k in {*live, *replayed.contents(partition)} if live.get(k) != replayed.contents(partition).get(k))
+        keys = sorted(
+            k for k in {*live, *replayed.contents(partition)} if live.get(k) != replayed.contents(partition).get(k)
+        )
         yield f"{role.name}[{partition}]: the changelog differs in {keys}"

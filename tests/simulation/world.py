@@ -11,7 +11,7 @@ from random import Random
 from msgspec.structs import replace
 
 from schemas.events import AdvisorAssigned
-from streams.settings_keys import Batch
+from streams.settings.keys import Batch
 from tests.simulation.broker import TRANSACTION_TIMEOUT_MS, Broker
 from tests.simulation.flaky_store import SharedStore
 from tests.simulation.parts import Parts, Plan, read

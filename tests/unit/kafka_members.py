@@ -10,7 +10,7 @@ from confluent_kafka import Producer
 from confluent_kafka.admin import AdminClient
 from confluent_kafka.cimpl import NewTopic
 
-from streams.kafka_log import KafkaLog, KafkaSettings
+from streams.kafka.log import KafkaLog, KafkaSettings
 from tests.unit.log_checks import PATIENCE_S, SOURCES, Member
 
 PARTITIONS = 4

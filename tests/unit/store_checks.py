@@ -47,9 +47,7 @@ def check_an_empty_partition_stands_nowhere(fresh: Fresh) -> None:
 def check_what_is_applied_is_loaded(fresh: Fresh) -> None:
     """Values come back as written, with the position they belong to; absent keys are absent."""
     store = filled(fresh(), Write("p/1", b"one"), Write("p/2", b"two"))
-    assert store.load(0, ["p/1", "p/3", "p/2"], 0) == Loaded(
-        Position(1, 10, 1_000), {"p/1": b"one", "p/2": b"two"}, ()
-    )
+    assert store.load(0, ["p/1", "p/3", "p/2"], 0) == Loaded(Position(1, 10, 1_000), {"p/1": b"one", "p/2": b"two"}, ())
     assert store.position(0) == Position(1, 10, 1_000)
     assert store.load(0, (key for key in ("p/2", "p/2")), 0).values == {"p/2": b"two"}
     assert store.load(0, (), 0).values == {}
@@ -59,14 +57,8 @@ def check_a_batch_is_applied_once(fresh: Fresh) -> None:
     """The same batch again is answered ALREADY, a batch too early BEHIND; neither changes anything."""
     store = filled(fresh(), Write("p/1", b"one", 50))
     before = everything(store)
-    assert (
-        store.apply(0, 0, Position(1, 99, 99), [Write("p/1", b"other"), Write("p/9", b"new", 1)])
-        is Applied.ALREADY
-    )
-    assert (
-        store.apply(0, 2, Position(3, 99, 99), [Write("p/1", None), Write("p/9", b"new", 1)])
-        is Applied.BEHIND
-    )
+    assert store.apply(0, 0, Position(1, 99, 99), [Write("p/1", b"other"), Write("p/9", b"new", 1)]) is Applied.ALREADY
+    assert store.apply(0, 2, Position(3, 99, 99), [Write("p/1", None), Write("p/9", b"new", 1)]) is Applied.BEHIND
     assert everything(store) == before
 
 
@@ -112,8 +104,7 @@ def check_a_key_has_one_due_time(fresh: Fresh) -> None:
 def check_what_is_due_comes_with_its_value(fresh: Fresh) -> None:
     """All keys due by a time, that time included, come in order of (time, key), with their values."""
     writes = [
-        Write(key, key.encode(), due)
-        for key, due in (("z", 5), ("b", 7), ("ä", 7), ("a", 7), ("Z", 7), ("c", 8))
+        Write(key, key.encode(), due) for key, due in (("z", 5), ("b", 7), ("ä", 7), ("a", 7), ("Z", 7), ("c", 8))
     ]
     store = filled(fresh(), *writes, Write("never", b"never"))
     loaded = store.load(0, ["never", "a"], 7)

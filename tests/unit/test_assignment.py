@@ -5,8 +5,8 @@ from schemas.events import AdvisorAssigned, AssignmentEnded, AssignmentWithheld,
 from schemas.ids import caused_by_record
 from schemas.records import Batch, Needs, Rejection, Run, State
 from streams.assignment import AssignmentPolicy, assign, is_control, needs
-from streams.pools import Advisor
-from streams.services import shard_keys
+from streams.assignment.pools import Advisor
+from streams.assignment.services import shard_keys
 from tests.property.assignment_worlds import DAY_MS, HOUR_MS, START_MS, World, record, roster, scored, standing
 
 POLICY = AssignmentPolicy(version="policy", control_share=0, expected_looks=1, waiting_limit=2)  # any score passes

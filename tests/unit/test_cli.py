@@ -22,7 +22,7 @@ from schemas.rejects import rejected_value, rejection_headers
 from sinks.kafka import KafkaPublisher
 from streams.cli import app
 from streams.embedded import embedded_store
-from streams.tail import Tail
+from streams.kafka.tail import Tail
 
 ENDED = AssignmentEnded(
     id="i", assignment_id="a1", customer_id="13085", advisor_id="ann", pool="main", occurred_at_ms=1_300_000_000_000,
@@ -233,7 +233,7 @@ def test_what_can_not_go_back_is_told(kafka):
 
 
 def at_end(kafka, topic):
-    from streams.kafka_client import KafkaSettings
+    from streams.kafka.client import KafkaSettings
 
     settings = KafkaSettings(kafka["MAITRED_KAFKA__BOOTSTRAP"], kafka["MAITRED_NAMESPACE"], fetch_wait_max_ms=10)
     return Tail(settings, topic, 4).all()

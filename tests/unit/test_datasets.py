@@ -11,8 +11,8 @@ import pytest
 
 from schemas.codec import Schemas, event_id, read_event
 from schemas.registry import FileRegistry
-from streams.dataset import DatasetError, Tally
 from streams.datasets import DATASETS
+from streams.datasets.dataset import DatasetError, Tally
 
 REPO = Path(__file__).resolve().parents[2]
 REAL = Path(os.environ.get("MAITRED_DATA", REPO.parent / "shared" / "data"))

@@ -6,7 +6,7 @@ import pytest
 from confluent_kafka import Producer
 
 from schemas.errors import CommitUnsettled, LogUnavailable, SettingsError
-from streams.kafka_log import KafkaLog, KafkaSettings
+from streams.kafka.log import KafkaLog, KafkaSettings
 from tests.unit.kafka_members import TOPICS, fresh_settings, join, member_of
 from tests.unit.log_checks import CHECKS, SOURCES, Member, check_a_failed_commit_leaves_nothing
 

@@ -1,6 +1,6 @@
 import pytest
 
-from streams.price import CLOSED, DAY_MS, FREE, PriceBoard, PricePolicy, share_for_sale
+from streams.assignment.price import CLOSED, DAY_MS, FREE, PriceBoard, PricePolicy, share_for_sale
 
 START_MS = 20_000 * DAY_MS
 POLICY = PricePolicy(planning_window_days=14, expected_looks=400, recent_looks=400)

@@ -90,9 +90,7 @@ def test_a_lost_reply_is_settled_by_the_second_call(url: str, tmp_path: Path) ->
         store.close()
 
 
-def test_a_late_reply_is_not_taken_for_the_next_one(
-    store: RedisStore, url: str, server: "redis.Redis"
-) -> None:
+def test_a_late_reply_is_not_taken_for_the_next_one(store: RedisStore, url: str, server: "redis.Redis") -> None:
     """After a timeout the next call gets its own answer, not the one that came too late."""
     store.apply(0, 0, Position(1), SOME)
     hasty = RedisStore(url, "test", "scorer", timeout_s=0.2)

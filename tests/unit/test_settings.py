@@ -6,10 +6,10 @@ import msgspec
 import pytest
 
 from schemas.errors import SettingsError
-from streams import settings_docs
-from streams.currencies import millionths
 from streams.settings import Settings, load, policy_version, read
-from streams.settings_reading import is_section, keys_of, rows_of
+from streams.settings import docs as settings_docs
+from streams.settings.currencies import millionths
+from streams.settings.reading import is_section, keys_of, rows_of
 
 
 def problems(raw, environment=None):
@@ -203,4 +203,4 @@ def test_every_section_says_what_it_is():
 
 @pytest.mark.parametrize("path", settings_docs.PAGES, ids=lambda path: path.name)
 def test_what_is_written_from_the_settings_is_up_to_date(path: Path):
-    assert path.read_text() == settings_docs.PAGES[path](), "run `python -m streams.settings_docs`"
+    assert path.read_text() == settings_docs.PAGES[path](), "run `python -m streams.settings.docs`"

@@ -97,9 +97,7 @@ class Comparison(RuleBasedStateMachine):
     def hold_the_same(self) -> None:
         for partition in range(3):
             assert self.redis.contents(partition) == self.memory.contents(partition)
-            assert self.redis.load(partition, (), FAR_FUTURE_MS) == self.memory.load(
-                partition, (), FAR_FUTURE_MS
-            )
+            assert self.redis.load(partition, (), FAR_FUTURE_MS) == self.memory.load(partition, (), FAR_FUTURE_MS)
 
     def teardown(self) -> None:
         self.redis.close()

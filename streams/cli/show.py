@@ -1,0 +1,132 @@
+"""`maitred customer` and `maitred model`: what is known of a customer, and which model scores."""
+
+from typing import TYPE_CHECKING, Annotated
+
+import msgspec
+import typer
+
+from streams.cli.talk import NO, ConfigOption, JsonOption, commands, example, load_settings, moment, put, put_line, say
+
+if TYPE_CHECKING:
+    from features.frozen import Looks
+    from features.profile import Profile
+    from streams.settings import Settings
+
+model_app = commands("The model: which version scores, and how it fares.")
+
+
+@model_app.callback()
+def model() -> None:
+    """The model: which version scores, and how it fares."""
+
+
+def customer_command(
+    customer_id: Annotated[str, typer.Argument(metavar="ID", help="The customer, as the shop names them.")],
+    config: ConfigOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Show what is known of a customer: spend, tier, looks with their scores, assignment. Exit 1 if nothing is."""
+    settings = load_settings(config)
+    profile, looks = _known(settings, customer_id)
+    if profile is None:
+        say(f"nothing is known of customer {customer_id}")
+        raise typer.Exit(NO)
+    facts = _facts(profile, looks, settings)
+    if as_json:
+        put(facts)
+        return
+    for name, value in facts.items():
+        put_line(f"{name:<16} {_readable(name, value)}")
+
+
+def _known(settings: "Settings", customer_id: str) -> "tuple[Profile | None, Looks | None]":
+    from features.frozen import decode_looks
+    from features.profile import decode_profile
+    from features.redis_store import RedisStore
+    from schemas.ids import partition_of
+    from streams.working import LOOKS, PROFILE
+
+    home = partition_of(customer_id, settings.partitions)
+    store = RedisStore(settings.redis.url, settings.namespace, "scorer")
+    seen = store.read({PROFILE + customer_id: home, LOOKS + customer_id: home})
+    store.close()
+    profile, looks = seen[PROFILE + customer_id].value, seen[LOOKS + customer_id].value
+    return (decode_profile(profile) if profile else None), (decode_looks(looks) if looks else None)
+
+
+def _facts(profile: "Profile", looks: "Looks | None", settings: "Settings") -> dict[str, object]:
+    from features.profile import GRANTED, UNKNOWN, net_spend, orders_count
+
+    at_ms, tier = profile.last_seen_ms, profile.tier.tier
+    consent = {UNKNOWN: "unknown", GRANTED: "granted"}.get(profile.consent, "withdrawn")
+    return {
+        "customer_id": profile.customer_id,
+        "market": profile.market,
+        "language": profile.language,
+        "consent": consent,
+        "first_seen_ms": profile.first_seen_ms,
+        "last_seen_ms": at_ms,
+        "is_new": profile.is_new,
+        "orders": orders_count(profile, at_ms, "lifetime"),
+        "net_spend_minor": net_spend(profile, at_ms, "lifetime"),
+        "net_spend_365d_minor": net_spend(profile, at_ms, "365d"),
+        "currency": settings.money.base,
+        "first_purchase": profile.first_purchase and msgspec.structs.asdict(profile.first_purchase),
+        "tier": settings.tiers[tier - 1].name if 0 < tier <= len(settings.tiers) else None,
+        "vip_at_ms": profile.vip_at_ms or None,
+        "treatment": profile.treatment and msgspec.structs.asdict(profile.treatment),
+        "pending": [msgspec.structs.asdict(pending) for pending in profile.pending],
+        "viewed": profile.viewed,
+        "looks": [
+            {
+                "look": look.look,
+                "number": look.number,
+                "at_ms": look.at_ms,
+                "score": look.score,
+                "model_version": look.model_version,
+            }
+            for look in (looks.looks if looks else ())
+        ],
+    }
+
+
+def _readable(name: str, value: object) -> str:
+    if value is None or value == []:
+        return "-"
+    if name.endswith("_ms") and isinstance(value, int):
+        return moment(value)
+    return value if isinstance(value, str) else msgspec.json.encode(value).decode()
+
+
+@model_app.command("show", epilog=example("maitred model show --json"))
+def show(config: ConfigOption = None, as_json: JsonOption = False) -> None:
+    """Show the model version in use, what it has learnt from, and how it compares with the rule."""
+    from features.redis_store import RedisStore
+    from online_models.learner import SNAPSHOT
+    from online_models.model import load_model
+    from online_models.snapshots import unpack
+
+    settings = load_settings(config)
+    store = RedisStore(settings.redis.url, settings.namespace, "learner")
+    payload = store.read({SNAPSHOT: 0})[SNAPSHOT].value
+    store.close()
+    snapshot = unpack(payload) if payload else None
+    facts: dict[str, object] = {
+        "model_version": load_model(payload, settings.learning.champion).version,
+        "champion": settings.learning.champion,
+    }
+    if snapshot:
+        facts |= {
+            "snapshot_version": snapshot.version,
+            "examples_seen": snapshot.examples_seen,
+            "spec": snapshot.spec,
+            "river_version": snapshot.river_version,
+            "features_version": snapshot.features_version,
+            "bytes": len(payload or b""),
+            "verdicts": msgspec.to_builtins(snapshot.verdicts),
+        }
+    if as_json:
+        put(facts)
+        return
+    for name, value in facts.items():
+        put_line(f"{name:<18} {_readable(name, value)}")

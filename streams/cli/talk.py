@@ -1,0 +1,120 @@
+"""How the command line speaks: data on stdout, talk on stderr, errors of ours as one clear block, exit codes 0, 1 and 2."""
+
+import os
+import sys
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Annotated, Any
+
+import msgspec
+import typer
+from rich.console import Console
+from rich.table import Table
+from typer.core import TyperGroup
+
+from schemas.errors import MaitredError, SettingsError
+
+if TYPE_CHECKING:
+    from schemas.registry import Registry
+    from streams.settings import Settings
+
+NO, MISUSE = 1, 2
+
+ConfigOption = Annotated[
+    Path | None,
+    typer.Option(
+        "--config", envvar="MAITRED_CONFIG", show_default="maitred.toml, if it is there", help="The settings file."
+    ),
+]
+JsonOption = Annotated[bool, typer.Option("--json", help="For programs: JSON on stdout.")]
+
+
+class Commands(TyperGroup):
+    """A group of commands that prints our own errors without a traceback."""
+
+    def invoke(self, ctx: Any) -> Any:  # Any: as click has it
+        try:
+            return super().invoke(ctx)
+        except MaitredError as error:
+            explain(error)
+            raise typer.Exit(MISUSE if isinstance(error, SettingsError) else NO) from error
+
+
+def commands(help_text: str) -> typer.Typer:
+    return typer.Typer(
+        cls=Commands,
+        help=help_text,
+        no_args_is_help=True,
+        add_completion=False,
+        pretty_exceptions_enable=False,
+        rich_markup_mode=None,
+    )
+
+
+def example(text: str) -> str:
+    """The epilog of a command's help."""
+    return f"Example: {text}"
+
+
+def load_settings(path: Path | None, overrides: Mapping[str, str] = MappingProxyType({})) -> "Settings":
+    """The settings of a file and the environment, with what the command's own options say as further variables."""
+    from streams.settings import load
+
+    return load(path, {**os.environ, **overrides})
+
+
+def registry_of(settings: "Settings") -> "Registry":
+    from schemas.registry import open_registry
+
+    return open_registry(settings.registry.url)
+
+
+# ---- talk ----------------------------------------------------------------------------------------------------------
+
+
+def say(text: str) -> None:
+    """A remark for people."""
+    print(text, file=sys.stderr)  # noqa: T201  # the command line's voice
+
+
+def explain(error: MaitredError) -> None:
+    problems = error.problems if isinstance(error, SettingsError) else (error,)
+    say("\n".join(f"error: {problem}" for problem in problems))
+
+
+# ---- data ----------------------------------------------------------------------------------------------------------
+
+
+def put(value: object) -> None:
+    """One JSON value on a line of its own."""
+    sys.stdout.write(msgspec.json.encode(value, order="deterministic").decode() + "\n")
+    sys.stdout.flush()
+
+
+def put_line(text: str) -> None:
+    sys.stdout.write(text + "\n")
+    sys.stdout.flush()
+
+
+def put_table(columns: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
+    """A table: with lines on a terminal, else columns separated by tabs."""
+    console = Console()
+    if not console.is_terminal:
+        for row in rows:
+            put_line("\t".join(str(cell) for cell in row))
+        return
+    table = Table(*columns)
+    for row in rows:
+        table.add_row(*(str(cell) for cell in row))
+    console.print(table)
+
+
+def moment(at_ms: int) -> str:
+    """A time for people.
+
+    >>> moment(1_290_000_000_123)
+    '2010-11-17 13:20:00'
+    """
+    return datetime.fromtimestamp(at_ms / 1_000, UTC).strftime("%Y-%m-%d %H:%M:%S")

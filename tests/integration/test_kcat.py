@@ -1,0 +1,93 @@
+"""Somebody else's client: kcat publishes JSON orders with its own partitioner, and reads the decisions."""
+
+import json
+import shutil
+import subprocess
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from uuid import uuid4
+
+import pytest
+from confluent_kafka.admin import AdminClient
+
+from schemas.ids import partition_of
+from streams import topics
+from streams.settings import load
+from tests.integration.real_world import Processes, empty_redis, servers
+
+pytestmark = [pytest.mark.integration, pytest.mark.timeout(180)]
+
+CUSTOMERS = [f"kcat-{number}" for number in range(24)]
+
+
+@pytest.fixture
+def variables() -> Iterator[dict[str, str]]:
+    """A namespace of its own, where everybody who is good enough gets an advisor."""
+    own = {
+        **servers(),
+        "MAITRED_NAMESPACE": f"kcat-{uuid4().hex[:8]}",
+        "MAITRED_KAFKA__REPLICATION": "1",
+        "MAITRED_WORKER__WEB_PORT": "0",
+        "MAITRED_ASSIGNMENT__CONSENT": "not_withdrawn",
+        "MAITRED_ASSIGNMENT__CONTROL_SHARE": "0",
+        "MAITRED_ASSIGNMENT__EXPECTED_LOOKS": "1",
+    }
+    settings = load(None, own)
+    topics.create(settings)
+    yield own
+    empty_redis(settings)
+    admin = AdminClient({"bootstrap.servers": settings.kafka.bootstrap})
+    for deleted in admin.delete_topics([f"{settings.namespace}.{topic.name}" for topic in topics.TOPICS]).values():
+        deleted.result()
+
+
+def kcat(variables: dict[str, str], *arguments: str, lines: str = "") -> str:
+    path = shutil.which("kcat")
+    assert path, "kcat is not installed: apt-get install kcat"
+    command = [path, "-b", variables["MAITRED_KAFKA__BOOTSTRAP"], *arguments]
+    return subprocess.run(command, input=lines, capture_output=True, text=True, check=True, timeout=30).stdout
+
+
+def test_orders_from_kcat_lead_to_assignments_that_kcat_reads(variables: dict[str, str], tmp_path: Path) -> None:
+    """Also those that its CRC32 partitioner put on a partition of other customers."""
+    namespace, now_ms = variables["MAITRED_NAMESPACE"], time.time_ns() // 1_000_000
+    advisor = {
+        "advisor_id": "anna", "pool": "main", "occurred_at_ms": now_ms, "capacity": 50, "daily_intake": 50,
+    }  # fmt: skip
+    kcat(variables, "-P", "-t", f"{namespace}.roster", "-K", "|", lines=f"main|{json.dumps(advisor)}\n")
+    orders = [
+        {"order_id": f"o-{customer}", "customer_id": customer, "occurred_at_ms": now_ms, "currency": "EUR", "market": "DE",
+         "lines": [{"sku": "boot", "quantity": 1, "unit_price_minor": 10_000 * number}]}
+        for number, customer in enumerate(CUSTOMERS, 1)
+    ]  # fmt: skip
+    lines = "".join(f"{order['customer_id']}|{json.dumps(order)}\n" for order in orders)
+    kcat(variables, "-P", "-t", f"{namespace}.orders", "-K", "|", lines=lines)
+    processes = Processes(variables, tmp_path / "worker.log")
+    try:
+        processes.start()
+        assigned = wait_for_assignments(variables)
+    finally:
+        processes.stop_all()
+    assert assigned, (tmp_path / "worker.log").read_text()[-3_000:]
+    assert set(assigned) <= set(CUSTOMERS)
+    rerouted = kcat(variables, "-C", "-e", "-q", "-t", f"{namespace}.orders", "-f", "%k %p %h\n").splitlines()
+    moved = [line for line in rerouted if "maitred_rerouted_from" in line]
+    assert moved, "CRC32 and murmur2 agree on few keys: some orders must have been sent on"
+    assert all(int(line.split()[1]) == partition_of(line.split()[0], 4) for line in moved)
+
+
+def wait_for_assignments(variables: dict[str, str]) -> list[str]:
+    """Customers with an advisor, as a reader of committed records finds them; each once."""
+    topic = f"{variables['MAITRED_NAMESPACE']}.assignments"
+    deadline = time.monotonic() + 90
+    while time.monotonic() < deadline:
+        committed = ("-X", "isolation.level=read_committed")
+        told = kcat(variables, "-C", "-e", "-q", "-t", topic, *committed, "-f", "%k\n").split()
+        if told:
+            time.sleep(2)
+            again = kcat(variables, "-C", "-e", "-q", "-t", topic, *committed, "-f", "%k\n").split()
+            assert len(again) == len(set(again))
+            return again
+        time.sleep(1)
+    return []

@@ -154,7 +154,7 @@ class Intake:
         if not lagging:
             partition.waiting_since_ms = None
             return False
-        if partition.waiting_since_ms is None:
+        if partition.waiting_since_ms is None or now_ms < partition.waiting_since_ms:  # clocks are set back, too
             partition.waiting_since_ms = now_ms
         return now_ms - partition.waiting_since_ms < self.policy.max_idle_ms
 

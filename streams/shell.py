@@ -176,7 +176,7 @@ class Shell:
         """Pause sources whose buffer is full, resume those that are half empty again."""
         limit, buffered = self.intake.policy.buffer_records, self.intake.buffered()
         full = {tp for tp, waiting in buffered.items() if waiting >= limit} - self._paused
-        eased = {tp for tp in self._paused if buffered.get(tp, 0) < limit // 2}
+        eased = {tp for tp in self._paused if buffered.get(tp, 0) <= limit // 2}
         if full:
             self.log.pause(full)
         if eased:

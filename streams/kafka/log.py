@@ -50,6 +50,7 @@ class KafkaLog:
         self._given: dict[TopicPartition, int] = {}  # offset after the last record that `poll` gave
         self._ended: dict[TopicPartition, int] = {}  # where the end of the partition was last seen
         self._is_drained = False  # the last poll took all there was
+        self._ends: dict[TopicPartition, int] = {}  # of what is read, as far as the last poll knew
         self._failure = ""  # told by the next poll: this one has records to hand over
         self._uneven: dict[str, set[int]] = {}  # an assignment that can't be worked on
         self._polling = Lock()
@@ -148,7 +149,14 @@ class KafkaLog:
         self._given.update({(m.topic, m.partition): m.offset + 1 for m in messages})
         self._ended.update(ended)
         self._is_drained = len(taken) < max_records
+        self._ends = {place: self._known_end(*place) for place in list(self._positions)}
         return messages
+
+    def _known_end(self, topic: str, partition: int) -> int:
+        """Asked for on the polling thread only: from another one this call waits until a poll is over."""
+        place = Place(self._settings.wire(topic), partition)
+        _, end = self._consumer.get_watermark_offsets(place, cached=True)
+        return int(end)
 
     def is_lagging(self, topic: str, partition: int, next_offset: int) -> bool:
         """As `Log` says; also while nothing is known of the end yet, or records given are still on their way.
@@ -158,7 +166,7 @@ class KafkaLog:
         place = (topic, partition)
         if self._given.get(place, 0) > next_offset:
             return True
-        _, end = self._consumer.get_watermark_offsets(Place(self._settings.wire(topic), partition), cached=True)
+        end = self._ends.get(place, -1)
         known = max(next_offset, self._ended.get(place, 0))
         return end < 0 or end - known > (1 if self._is_drained else 0)
 
@@ -193,7 +201,7 @@ class KafkaLog:
 
     def _stand_at(self, positions: Mapping[TopicPartition, int]) -> None:
         self._positions = dict(positions)
-        self._given, self._ended, self._is_drained, self._failure = {}, {}, False, ""
+        self._given, self._ended, self._ends, self._is_drained, self._failure = {}, {}, {}, False, ""
 
     def pause(self, sources: Collection[TopicPartition]) -> None:
         with answering(f"group {self._group_id}"):

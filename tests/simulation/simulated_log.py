@@ -22,6 +22,7 @@ class SimulatedLog:
         self._strike, self._rng = strike, rng
         self._listener: Listener
         self._epoch = 0
+        self._is_closed = False
         self._lives = 0  # in the group: each time it joins anew it is another member
         self._generation = -1
         self._owned: frozenset[int] = frozenset()
@@ -41,6 +42,8 @@ class SimulatedLog:
     # ---- reading ---------------------------------------------------------------------------------------------------
 
     def poll(self, max_records: int, timeout_ms: int) -> Sequence[Message]:
+        if self._is_closed:
+            return ()
         self._ask("poll")
         self._serve_group()
         sources = [tp for tp in self._positions if tp not in self._paused]
@@ -104,6 +107,7 @@ class SimulatedLog:
         self._held.clear()
 
     def close(self) -> None:
+        self._is_closed, self._is_settled = True, False
         self._let_go()
         self.group.leave(self.member)
 
@@ -118,8 +122,8 @@ class SimulatedLog:
     def commit(
         self, messages: Sequence[OutMessage], offsets: Mapping[TopicPartition, int]
     ) -> dict[TopicPartition, int]:
-        if not self._is_settled:
-            raise CommitUnsettled("the last transaction is not settled: renew first")
+        if not self._is_settled or not self._owned:
+            raise CommitUnsettled("no partitions, or the last transaction is not settled: renew first")
         self._is_settled = False
         ends = self._transact(messages, {**self._held_back(messages, offsets), **offsets})
         self._is_settled = True
@@ -192,7 +196,7 @@ class SimulatedLog:
     # ---- what goes wrong -------------------------------------------------------------------------------------------
 
     def _ask(self, where: str) -> None:
-        if self._strike(f"log.{where}"):
+        if self._is_closed or self._strike(f"log.{where}"):
             raise LogUnavailable(f"{where}: no answer")
 
     def _ask_to_commit(self, where: str) -> None:

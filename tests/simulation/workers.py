@@ -60,6 +60,8 @@ class Actor:
             self.cut = self.shell.cut()
         else:
             self.shell.poll(0)
+            batch = self.world.settings.batch
+            assert max(self.shell.intake.buffered().values(), default=0) < batch.buffer_records + batch.max_records
 
     def drive(self) -> None:
         """All steps in a row, as an undisturbed worker would take them."""

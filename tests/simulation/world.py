@@ -48,7 +48,7 @@ class World:
             max_bytes=self.rng.choice((300, 5_000, 1_000_000)),
             allowed_lateness_ms=self.rng.choice((0, 60_000, HOUR_MS)),
             max_idle_ms=self.rng.choice((0, 50, 500)),
-            buffer_records=self.rng.choice((2, 10, 1_000)),
+            buffer_records=self.rng.choice((1, 10, 1_000)),
         )
 
     # ---- the course of events --------------------------------------------------------------------------------------

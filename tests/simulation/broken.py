@@ -255,7 +255,7 @@ class InventsIds(Wrapped):
     def _renamed(self, output: Any) -> Any:  # Any: an output
         if not isinstance(output, Announcement):
             return output
-        return output._replace(event=replace(output.event, id=f"{next(self.numbers)}"))  # type: ignore[call-arg]
+        return output._replace(event=replace(output.event, id=f"{next(self.numbers)}"))
 
 
 # ---- how they come in ----------------------------------------------------------------------------------------------

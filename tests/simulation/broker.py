@@ -159,10 +159,12 @@ class Broker:
         """Abort transactions that were open for too long; their producers are fenced."""
         for producer in self._producers.values():
             transaction = producer.transaction
-            if transaction and transaction.outcome is None:
-                if self.clock() - transaction.opened_ms >= TRANSACTION_TIMEOUT_MS:
-                    self._close(producer)
-                    producer.epoch += 1
+            if transaction and transaction.outcome is None and self._is_overdue(transaction):
+                self._close(producer)
+                producer.epoch += 1
+
+    def _is_overdue(self, transaction: Transaction) -> bool:
+        return self.clock() - transaction.opened_ms >= TRANSACTION_TIMEOUT_MS
 
     def _check(self, transactional_id: str, epoch: int) -> _Producer:
         producer = self._producers[transactional_id]

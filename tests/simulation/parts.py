@@ -31,7 +31,7 @@ class Role(NamedTuple):
     sources: tuple[str, ...]
     partitions: int
     make: Callable[[Mapping[str, Store]], Processor]
-    models: Callable[[Events], Callable[[Processor, BatchCommitted], None]] = lambda _: lambda processor, entry: None
+    models: Callable[[Events], Callable[[Processor, BatchCommitted], None]] = lambda _: lambda *_: None
     chokes: bool = False  # on some records, on purpose
 
 
@@ -54,4 +54,4 @@ class Parts(NamedTuple):
     log: Callable[..., SimulatedLog] = SimulatedLog
     store: Callable[..., FlakyStore] = FlakyStore
     processor: Callable[[Processor], Processor] = lambda processor: processor
-    alter: Callable[[Shell], object] = lambda shell: None
+    alter: Callable[[Shell], object] = lambda _: None

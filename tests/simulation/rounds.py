@@ -50,7 +50,7 @@ class RoundsWorld(World):
     def _take_turns(self) -> None:
         moved = True
         while moved:
-            moved = any([self._work_off(name) for name in TURNS])
+            moved = sum(self._work_off(name) for name in TURNS) > 0  # all of them, not only up to the first
 
     def _work_off(self, name: str) -> bool:
         """Let one processor decide all there is for it; whether there was anything."""

@@ -6,7 +6,7 @@ Contacts are reported by `report_contact`, once there are assignments to speak o
 from collections.abc import Iterator, Sequence
 from functools import cache
 from random import Random
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 import msgspec
 
@@ -55,6 +55,8 @@ MARKETS, POOLS = ("DE", "FR"), {"DE": "north", "FR": "south"}
 MALFORMED: tuple[bytes | None, ...] = (
     None, b"", b"\x00\x01", b"\x00\x00\x00\xff\xff...", b"{", b"[]", b'{"order_id": 1}', b"\xff\xfe", b"\x00" * 40,
 )  # fmt: skip
+
+Status = Literal["active", "paused", "left"]
 
 
 class Publication(NamedTuple):
@@ -132,7 +134,7 @@ class Shop:
             case "privacy":
                 return self._privacy(number, at_ms)
             case _:
-                status = self.rng.choice(("active", "active", "active", "paused", "left"))
+                status: Status = self.rng.choice(("active", "active", "active", "paused", "left"))
                 return self._advisor(f"a{self.rng.randrange(5)}", at_ms, status)
 
     def _order(self, number: int, at_ms: int) -> OrderPlaced:
@@ -168,7 +170,7 @@ class Shop:
             lines=(ReturnLine(sku=f"s{rng.randrange(9)}", quantity=1, refund_minor=rng.randrange(30_000)),),
             kind=rng.choice(("returned", "cancelled")),
             customer_id=(of and of.customer_id) or rng.choice(self.customers),
-            order_id=of and of.order_id,
+            order_id=of.order_id if of else None,
         )
 
     def _browse(self, number: int, at_ms: int) -> PageBrowsed:
@@ -194,12 +196,13 @@ class Shop:
                 return ConsentChanged(customer_id=customer, occurred_at_ms=at_ms, granted=rng.random() < 0.6)
             case "erasure":
                 return ErasureRequested(customer_id=customer, occurred_at_ms=at_ms)
-        wish, advisor = rng.choice((("manual", None), ("manual", "a1"), ("never", None)))
+        wish: Literal["manual", "never"] = rng.choice(("manual", "manual", "never"))
+        advisor = rng.choice((None, "a1")) if wish == "manual" else None
         return AssignmentWished(
             wish_id=f"w{number}", customer_id=customer, occurred_at_ms=at_ms, wish=wish, advisor_id=advisor
         )
 
-    def _advisor(self, advisor: str, at_ms: int, status: str) -> AdvisorChanged:
+    def _advisor(self, advisor: str, at_ms: int, status: Status) -> AdvisorChanged:
         rng = self.rng
         return AdvisorChanged(
             advisor_id=advisor,

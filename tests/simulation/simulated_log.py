@@ -56,7 +56,7 @@ class SimulatedLog:
     def _fetch(self, source: TopicPartition, at_most: int) -> list[Message]:
         log = self.broker.logs[source]
         self._known[source] = log.last_stable
-        found = []
+        found: list[Message] = []
         for message in log.committed(self._positions[source]):
             if len(found) >= at_most:
                 return found

@@ -62,7 +62,7 @@ def test_a_transaction_becomes_visible_place_by_place() -> None:
     scores, batch_log = place.broker.logs["scores", 0], place.broker.logs["batch-log", 0]
     assert ends == {("scores", 0): 1, ("batch-log", 0): 1}
     assert [*scores.committed()] == [*batch_log.committed()] == []
-    markers = dict((spot, transaction) for transaction, spot in place.broker.on_their_way())
+    markers = {spot: transaction for transaction, spot in place.broker.on_their_way()}
     place.broker.deliver(markers["scores", 0], ("scores", 0))
     assert [m.value for m in scores.committed()] == [b"1"]
     assert [*batch_log.committed()] == []

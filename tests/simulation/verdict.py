@@ -5,7 +5,7 @@ entry, through `decide`, with the values of other partitions as of the entries i
 """
 
 from collections import Counter, defaultdict
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import NamedTuple
 
 from features.store import MemoryStore, Position
@@ -80,7 +80,7 @@ def _ids(world: World) -> Iterator[str]:
                 headers = dict(message.headers)
                 if "ce_id" in headers:
                     times[topic, headers["ce_type"], headers["ce_id"]] += 1
-    yield from (f"{topic}: {kind!r} {id!r} came {n} times" for (topic, kind, id), n in times.items() if n > 1)
+    yield from (f"{topic}: {kind!r} {name!r} came {n} times" for (topic, kind, name), n in times.items() if n > 1)
 
 
 def _entries(role: Role, logs: Mapping[int, list[BatchCommitted]]) -> Iterator[str]:
@@ -253,7 +253,9 @@ def _ours(world: World, role: Role, place: Place) -> Iterator[Message]:
             yield message
 
 
-def _difference(role: Role, place: Place, got: list[tuple[object, ...]], expected: list[tuple[object, ...]]) -> str:
+def _difference(
+    role: Role, place: Place, got: Sequence[tuple[object, ...]], expected: Sequence[tuple[object, ...]]
+) -> str:
     extra, missing = Counter(got) - Counter(expected), Counter(expected) - Counter(got)
     return f"{role.name}: {place}\n   has, and the core does not say: {[*extra][:3]}\n   lacks: {[*missing][:3]}"
 

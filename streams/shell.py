@@ -12,10 +12,10 @@ from typing import NamedTuple
 import structlog
 
 from schemas.errors import BrokenPromise, LogUnavailable, StoreUnavailable
-from schemas.records import Run
+from schemas.records import Record, Run
 from streams.commit import Committed, Committer
 from streams.intake import Intake
-from streams.log import Clock, Log
+from streams.log import Clock, Log, Message
 from streams.recovery import Recovery
 
 NEVER_MS = -(2**53)
@@ -90,13 +90,21 @@ class Shell:
         if self._must_recover:
             self.recover()
             return 0
-        records = self.intake.read(messages)
+        records = self._read(messages)
         with self._buffer_lock:
             if not self._must_recover:  # else they come again, after the seek
                 self.intake.offer(records)
                 self._polled_ms = asked_ms
                 self._press_back()
         return len(messages)
+
+    def _read(self, messages: Sequence[Message]) -> list[Record]:
+        """What messages say. If that can't be told now (the registry is silent), they are not lost: they come again."""
+        try:
+            return self.intake.read(messages)
+        except Exception:
+            self.recover_soon()
+            raise
 
     def cut(self) -> Cut | None:
         """The next batches, or None. A cut that is not processed must be followed by `recover_soon`.

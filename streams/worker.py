@@ -19,7 +19,7 @@ import structlog
 from faust.types import StreamT
 from faust.types.web import Request, Response, View
 
-from schemas.errors import LogUnavailable, StoreUnavailable
+from schemas.errors import MaitredError
 from streams.assembly import Assembly, Station, assemble
 from streams.settings import Settings
 from streams.shell import Cut
@@ -36,18 +36,20 @@ class Post:
     def __init__(self, station: Station, poll_ms: int) -> None:
         self.station = station
         self.is_free = True
+        self.is_closing = False
         self._poll_ms = poll_ms
         self._moved_s = monotonic()
         self._polling = ThreadPoolExecutor(1, thread_name_prefix=f"{station.name}-intake")
         self._committing = ThreadPoolExecutor(1, thread_name_prefix=f"{station.name}-commit")
 
     async def poll(self) -> None:
-        """Take in what there is; while a server does not answer, wait and try again."""
+        """Take in what there is; while a server does not answer (Kafka, Redis, the registry), wait and try again."""
         shell = self.station.shell
         try:
             await asyncio.get_running_loop().run_in_executor(self._polling, shell.poll, self._poll_ms)
-        except (LogUnavailable, StoreUnavailable) as error:
-            log.warning("waiting_for_server", processor=self.station.name, error=str(error))
+        except MaitredError as error:
+            if not self.is_closing:
+                log.warning("waiting_for_server", processor=self.station.name, error=str(error))
             shell.recover_soon()
             await asyncio.sleep(RETRY_S)
 
@@ -63,13 +65,17 @@ class Post:
     async def work_off(self, first: Cut) -> None:
         """Commit a cut, and then what has gathered meanwhile, until there is nothing."""
         cut: Cut | None = first
-        while cut is not None:
-            committed = await self._on_commit_thread(self.station.shell.process, cut)
-            self.station.note(committed)
-            if committed:
-                self._moved_s = monotonic()
-            cut = None if self.station.is_draining else await self._on_commit_thread(self.station.shell.cut)
-        self.is_free = True
+        try:
+            while cut is not None:
+                committed = await self._on_commit_thread(self.station.shell.process, cut)
+                self.station.note(committed)
+                if committed:
+                    self._moved_s = monotonic()
+                cut = None if self.station.is_draining else await self._on_commit_thread(self.station.shell.cut)
+        finally:
+            if cut is not None:  # what was cut and not committed must come again
+                self.station.shell.recover_soon()
+            self.is_free = True
 
     def stalled_s(self) -> float:
         """For how long records have been waiting here without a commit."""
@@ -79,6 +85,7 @@ class Post:
 
     async def close(self) -> None:
         """Finish the commit under way, then leave the group, so that others take over at once."""
+        self.is_closing = True
         await self._on_commit_thread(self.station.shell.close)
         self._polling.shutdown(wait=False)
         self._committing.shutdown(wait=False)

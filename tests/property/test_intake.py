@@ -2,7 +2,6 @@
 
 from collections import defaultdict
 from itertools import accumulate
-from typing import NamedTuple
 
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
@@ -50,7 +49,7 @@ class World:
             for p in (0, 1)
         }
         self.all = {place: list(records) for place, records in self.left.items()}
-        self.intake = Intake(TOPICS, lambda message: FAULT, policy)
+        self.intake = Intake(TOPICS, lambda _: FAULT, policy)
         for p in (0, 1):
             self.intake.start(p, dict.fromkeys(TOPICS, 0), 0)
         self.now_ms = START_MS + 100 * HOUR_MS

@@ -54,7 +54,6 @@ class RoundsWorld(World):
 
     def _work_off(self, name: str) -> bool:
         """Let one processor decide all there is for it; whether there was anything."""
-        self._actor(name).shell.recover_soon()  # reading begins afresh, as it does after a fault
         before = self._ends()
         while self._try_to_decide(name):
             pass
@@ -67,8 +66,9 @@ class RoundsWorld(World):
         """Read, cut, commit; false when nothing is left to be decided, true also where it must be tried again."""
         try:
             self._lose_something()
-            self._restore()
             actor = self._actor(name)
+            actor.shell.recover_soon()  # reading begins afresh, as it does after a fault
+            self._restore()
             self._read_all(actor)
             self.perils.are_on = False  # the schedule fixes what is cut
             cut = actor.shell.cut()

@@ -19,7 +19,7 @@ from tests.simulation.perils import Perils, Rates
 from tests.simulation.shop import DAY_MS, HOUR_MS, START_MS, Shop
 from tests.simulation.workers import Actor, Worker
 
-IDLE_ROUNDS, GIVEN_UP = 3, 30  # rounds without any change: all may be at rest; nothing will change any more
+ROUNDS, IDLE_ROUNDS, GIVEN_UP = 500, 3, 30  # at most; rounds without any change: all may be at rest; nothing will change any more
 Act = tuple[Callable[[], None], float]  # what may happen, and its weight
 
 
@@ -204,11 +204,13 @@ class World:
         self.perils.are_on = False
         self._restart()
         idle = 0
-        while idle < GIVEN_UP and not self.is_at_rest:
+        for _ in range(ROUNDS):
             before = self._standing()
             self._round()
             idle = idle + 1 if self._standing() == before else 0
             self.is_at_rest = idle >= IDLE_ROUNDS and self._is_consumed()
+            if self.is_at_rest or idle >= GIVEN_UP:
+                break
 
     def _round(self) -> None:
         self.pass_time(61_000)  # longer than any tick, and than any transaction may be open

@@ -104,7 +104,12 @@ def publish(settings: Settings, rate: float, seconds: float, sent: dict[str, flo
 def order(customer: str, now_ms: int) -> OrderPlaced:
     line = OrderLine(sku="boot", quantity=1, unit_price_minor=50_000 + 97 * int(customer[1:]))
     return OrderPlaced(
-        order_id=f"o-{customer}", customer_id=customer, occurred_at_ms=now_ms, currency="EUR", market="DE", lines=(line,)
+        order_id=f"o-{customer}",
+        customer_id=customer,
+        occurred_at_ms=now_ms,
+        currency="EUR",
+        market="DE",
+        lines=(line,),
     )
 
 
@@ -113,7 +118,11 @@ def hire(settings: Settings, advisors: int) -> None:
     producer = Producer({"bootstrap.servers": settings.kafka.bootstrap})
     for number in range(advisors):
         advisor = AdvisorChanged(
-            advisor_id=f"a{number}", pool="main", occurred_at_ms=time.time_ns() // 1_000_000, capacity=500, daily_intake=500
+            advisor_id=f"a{number}",
+            pool="main",
+            occurred_at_ms=time.time_ns() // 1_000_000,
+            capacity=500,
+            daily_intake=500,
         )
         name, partition, key, value, headers, _ = write("roster", advisor)
         producer.produce(name, value, key, partition, headers=list(headers))

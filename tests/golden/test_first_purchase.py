@@ -10,7 +10,7 @@ import msgspec
 
 from features.store import MemoryStore, Position
 from online_models.model import load_model
-from schemas.events import ItemsReturned, OrderLine, OrderPlaced, PageBrowsed, ReturnLine
+from schemas.events import Event, ItemsReturned, OrderLine, OrderPlaced, PageBrowsed, ReturnLine
 from schemas.records import Announcement, Batch, Record, Run, State
 from streams import engine
 from tests.property.histories import CUSTOMERS, DAY_MS, HERE, POLICY, START_MS, VISITORS
@@ -19,7 +19,7 @@ GOLDEN = Path(__file__).with_name("first_purchase.jsonl")
 DAY = START_MS + 10 * DAY_MS
 CUSTOMER, VISITOR = CUSTOMERS[0], VISITORS[0]
 
-STORY = (
+STORY: tuple[tuple[str, Event | None], ...] = (
     ("browse", PageBrowsed(event_id="e1", occurred_at_ms=DAY, visitor_id=VISITOR, sku="bag", price_minor=40_000, currency="EUR", dwell_ms=90_000)),
     ("browse", PageBrowsed(event_id="e2", occurred_at_ms=DAY + 60_000, kind="add_to_cart", visitor_id=VISITOR, sku="bag")),
     ("orders", OrderPlaced(

@@ -12,9 +12,9 @@ import redis
 
 from features.redis_store import RedisStore
 from streams import topics
+from streams.kafka.client import kafka_config
 from streams.kafka.reader import KafkaReader
 from streams.log import Message
-from streams.kafka.client import kafka_config
 from streams.settings import Settings, load
 from tests.simulation.parts import read_entry
 from tests.simulation.plans import SHOP_TOPICS, maitred_roles

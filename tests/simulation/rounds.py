@@ -16,7 +16,7 @@ from tests.simulation.world import World
 
 TURNS = ("learner", "scorer", "assigner")
 CALM = Rates()
-STORMY = Rates(fails=0.02, crashes=0.01)
+STORMY = Rates(fails=0.006, crashes=0.003)
 LOSSES = 0.05  # before each step
 
 

@@ -19,7 +19,11 @@ from tests.simulation.perils import Perils, Rates
 from tests.simulation.shop import DAY_MS, HOUR_MS, START_MS, Shop
 from tests.simulation.workers import Actor, Worker
 
-ROUNDS, IDLE_ROUNDS, GIVEN_UP = 500, 3, 30  # at most; rounds without any change: all may be at rest; nothing will change any more
+ROUNDS, IDLE_ROUNDS, GIVEN_UP = (
+    500,
+    3,
+    30,
+)  # at most; rounds without any change: all may be at rest; nothing will change any more
 Act = tuple[Callable[[], None], float]  # what may happen, and its weight
 
 

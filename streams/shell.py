@@ -194,9 +194,10 @@ class Shell:
     def _stop(self, partitions: Collection[int] | Mapping[int, object], error: BrokenPromise) -> None:
         """A promise of ours is broken: these partitions stand still, with their offsets where they are."""
         self._events.error("partition_stopped", partitions=sorted(partitions), error=str(error))
-        for partition in partitions:
-            self._forget(partition)
-            self.stopped[partition] = error
+        with self._buffer_lock:
+            for partition in partitions:
+                self._forget(partition)
+                self.stopped[partition] = error
         self.recover_soon()
 
     @property

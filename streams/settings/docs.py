@@ -17,7 +17,7 @@ from msgspec import Struct
 from streams.settings.keys import Settings
 from streams.settings.reading import Key, description_of, expected, is_section, keys_of, rows_of
 
-ROOT = Path(__file__).resolve().parent.parent
+ROOT = Path(__file__).parents[2]
 WIDTH = 118
 
 OPENING = """\

@@ -181,14 +181,14 @@ class SkipsAnEntry(Recovery):
 
 
 class DecidesAnew(Recovery):
-    """What the store lacks is not caught up with but read and decided again."""
+    """What was decided last is read and decided again, whatever the batch log says of it."""
 
     def _partition(self, partition: int, positions: dict[str, int]) -> Standing:
-        entry = self.store.position(partition).entry
-        for message in self.log.read(self.batch_log, partition, 0):
-            if (decided := self.read_entry(message)).entry >= entry:
-                positions = _rewound(positions, decided)
-        return Standing(positions, entry, 0)
+        standing = super()._partition(partition, positions)
+        message = self.log.last(self.batch_log, partition)
+        if message is None:
+            return standing
+        return replace(standing, positions=_rewound(positions, self.read_entry(message)))
 
 
 def _rewound(positions: dict[str, int], entry: BatchCommitted) -> dict[str, int]:

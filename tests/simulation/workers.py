@@ -3,16 +3,21 @@
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
-from schemas.errors import LogUnavailable, StoreUnavailable
+from schemas.errors import LogUnavailable, RegistryUnavailable, StoreUnavailable
+from schemas.events import Event
+from schemas.records import Fault
 from streams.assembly import station
+from streams.log import Message
 from streams.shell import Cut, Shell
 from tests.simulation.flaky_store import FlakyStore
-from tests.simulation.parts import Role
+from tests.simulation.parts import Role, read
 from tests.simulation.perils import Crashed
 from tests.simulation.shop import REGISTRY
 
 if TYPE_CHECKING:
     from tests.simulation.world import World
+
+PASSING = (LogUnavailable, StoreUnavailable, RegistryUnavailable)
 
 
 class Actor:
@@ -35,8 +40,14 @@ class Actor:
         processor = world.parts.processor(self.role.make(stores))
         made = station(processor, self.log, stores[name], REGISTRY, world.settings, self.worker.clock)
         made.shell.recovery.writes_at_once = world.writes_at_once
+        made.shell.intake._read = self._read
         world.parts.alter(made.shell)
         return made.shell
+
+    def _read(self, message: Message) -> Event | Fault:
+        if self._strike("registry"):
+            raise RegistryUnavailable("no answer")
+        return read(message)
 
     def step(self) -> None:
         """One of the steps a worker may take now. What passes is taken as the worker takes it: it tries again."""
@@ -45,7 +56,7 @@ class Actor:
         self.world.on_stack.append(self)
         try:
             self._step(self.world.rng.random())
-        except (LogUnavailable, StoreUnavailable):
+        except PASSING:
             self.shell.recover_soon()
         except Crashed:
             self.worker.die()
@@ -68,7 +79,7 @@ class Actor:
         try:
             for chance in (1.0, 0.0, 0.0):
                 self._step(chance)
-        except (LogUnavailable, StoreUnavailable):
+        except PASSING:
             self.shell.recover_soon()
 
     def _strike(self, where: str) -> bool:

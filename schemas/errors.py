@@ -55,7 +55,7 @@ class CommitUnsettled(LogUnavailable):
 
 
 class BrokenPromise(MaitredError):
-    pass
+    partition: int | None = None  # that must stop; None: all that were about to be committed
 
 
 class StoreAhead(BrokenPromise):

@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterable
 from functools import cache
 from uuid import uuid4
 
+import structlog
 from msgspec import Struct, field
 
 from features.redis_store import RedisStore
@@ -56,14 +57,19 @@ class Assembly(Struct, frozen=True):
 
 
 def assemble(settings: Settings) -> Assembly:
-    """The stations this worker runs, each connected but not yet a member of its group."""
+    """The stations this worker runs, each connected but not yet a member of its group.
+
+    Raises `SettingsError` where the store's server would lose state by itself.
+    """
     instance = settings.worker.instance or uuid4().hex[:12]
     registry = open_registry(settings.registry.url)
     stations = []
     for name in settings.worker.processors:
-        processor = processor_of(name, settings)
+        processor, store = processor_of(name, settings), store_of(name, settings)
+        for warning in store.verify_server():
+            structlog.get_logger().warning("store", processor=name, warning=warning)
         log = KafkaLog(kafka_config(settings), name, processor.sources, instance)
-        stations.append(station(processor, log, store_of(name, settings), registry, settings))
+        stations.append(station(processor, log, store, registry, settings))
     return Assembly(instance, tuple(stations))
 
 

@@ -47,13 +47,20 @@ class Committer:
         the transaction may be committed by then, and recovery brings the store up to it.
         """
         self.processor.prepare()
-        decided = [self._decide(Batch(p, self.entries[p], runs)) for p, runs in sorted(pieces.items())]
+        decided = [self._decide_one(Batch(p, self.entries[p], runs)) for p, runs in sorted(pieces.items())]
         ends = self._commit(decided)
         for item in decided:
             self._apply(item, ends)
         return [Committed(item.batch, item.decision) for item in decided]
 
     # ---- decide --------------------------------------------------------------------------------------------------
+
+    def _decide_one(self, batch: Batch) -> _Decided:
+        try:
+            return self._decide(batch)
+        except BrokenPromise as error:
+            error.partition = batch.partition
+            raise
 
     def _decide(self, batch: Batch) -> _Decided:
         state, position = self._load(batch)

@@ -15,7 +15,15 @@ from schemas.events import (
 )
 from schemas.ids import partition_of
 from schemas.records import Fault, Output, Record, Rejection, Reroute
+from schemas.rejects import WHOLE_UP_TO_BYTES, is_whole
 
+TOO_LARGE_TO_MOVE = Fault(
+    "too_large",
+    "$",
+    f"at most {WHOLE_UP_TO_BYTES} bytes of key, value and headers on a partition that is not its key's",
+    "more",
+    "send less with it, and partition by murmur2 of the key",
+)
 BY_POOL = (CustomerScored, CustomerStanding, AdvisorChanged, ContactReported)
 
 
@@ -33,7 +41,7 @@ def admit(record: Record, partition: int, partitions: int) -> Admitted | Output:
         return Rejection(record, record.event)
     subject = subject_of(record.event) if partitions > 1 else None
     if subject is not None and (right := partition_of(subject, partitions)) != partition:
-        return Reroute(record, right)
+        return Reroute(record, right) if is_whole(record) else Rejection(record, TOO_LARGE_TO_MOVE)
     return Admitted(record, record.event)
 
 

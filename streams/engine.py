@@ -313,7 +313,7 @@ class _Scorer:
         """Neither a repetition nor another document under a known id."""
         known = recognise(profile, document_id, event)
         if known == "conflict":
-            cure = f"give every document a {field} of its own; send corrections as returns or new orders"
+            cure = f"give every document its own {field}; send corrections as returns or new orders"
             self._reject(record, Fault("conflict", field, "the content sent before under this id", document_id, cure))
         self.counts["duplicates"] += known == "duplicate"
         return known == "new"

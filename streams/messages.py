@@ -12,6 +12,7 @@ from schemas.rejects import rejected_value, rejection_headers
 from streams.log import Message, OutMessage
 
 BATCH_LOG, CHANGELOG, REJECTED = "batch-log", "changelog", "rejected"
+LONGEST_KEY = 4_096  # of a rejected record; a longer one is told by hash and head only
 
 
 class Change(Struct, frozen=True):
@@ -57,7 +58,8 @@ class Wire:
         record = output.record
         headers = tuple(rejection_headers(record, output.fault))
         partition = record.partition % self._partitions(REJECTED)
-        return OutMessage(REJECTED, partition, record.key, rejected_value(record), headers)
+        key = record.key if len(record.key or b"") <= LONGEST_KEY else None
+        return OutMessage(REJECTED, partition, key, rejected_value(record), headers)
 
     def batch_entry(self, entry: BatchCommitted) -> OutMessage:
         topic = self.batch_log(entry.processor)

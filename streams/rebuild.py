@@ -5,6 +5,7 @@ unchanged, merged by event time across the old partitions and laid on the new on
 assignments get new ids, so contacts that name old ones will be rejected by the new assigner and said to be.
 """
 
+import re
 from collections import Counter
 from collections.abc import Callable, Iterator
 from heapq import merge
@@ -25,6 +26,7 @@ from streams.log import Message
 from streams.publish import Publisher
 from streams.settings import Settings
 
+NAMESPACE = "[a-z0-9][a-z0-9._-]{0,99}"  # as the settings have it
 SOURCES = ("roster", "orders", "returns", "browse", "privacy", "contacts")
 
 
@@ -47,8 +49,11 @@ def rebuild(
 ) -> Copied:
     """Copy all sources into namespace `into`, of so many partitions. Raises `SettingsError` if it exists already."""
     target = replace(settings, namespace=into, partitions=partitions)
-    if into == settings.namespace or len(topics.create(target)) < len(topics.TOPICS):
-        raise SettingsError("--into", "a namespace without topics", into, "choose a new name, or delete its topics")
+    if not re.fullmatch(NAMESPACE, into):
+        raise SettingsError("--into", f"a name like {NAMESPACE}", into, "choose another")
+    if there := topics.existing(target):
+        raise SettingsError("--into", "a namespace without topics", there[0], "choose a new name, or delete its topics")
+    topics.create(target)
     records: Counter[str] = Counter()
     for topic in SOURCES:
         for message, subject in in_event_order(topic, settings, kafka(settings), Schemas(registry)):

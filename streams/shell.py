@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 import structlog
 
-from schemas.errors import BrokenPromise, LogUnavailable, StoreUnavailable
+from schemas.errors import BrokenPromise, MaitredError, StoreUnavailable
 from schemas.records import Record, Run
 from streams.commit import Committed, Committer
 from streams.intake import Intake
@@ -46,6 +46,7 @@ class Shell:
             clock,
         )
         self.stopped: dict[int, BrokenPromise] = {}  # partitions that must not go on
+        self.failures = 0  # commits that failed since the last that did not
         self._assigned: set[int] = set()
         self._era = 0
         self._must_recover = False
@@ -127,14 +128,17 @@ class Shell:
             if cut.era != self._era or self._must_recover:
                 return ()
             try:
-                return self.committer.process(cut.pieces)
-            except (LogUnavailable, StoreUnavailable) as error:
+                committed = self.committer.process(cut.pieces)
+            except BrokenPromise as error:
+                self._stop(cut.pieces if error.partition is None else (error.partition,), error)
+                return ()
+            except MaitredError as error:
+                self.failures += 1
                 self._events.warning("commit_interrupted", error=str(error), kind=type(error).__name__)
                 self.recover_soon()
                 return ()
-            except BrokenPromise as error:
-                self._stop(cut.pieces, error)
-                return ()
+            self.failures = 0
+            return committed
 
     def recover_soon(self) -> None:
         self._era += 1
@@ -164,7 +168,7 @@ class Shell:
         """Runs without records for partitions where time alone makes something due."""
         ticks = {}
         for partition in self.intake.partitions:
-            if partition not in pieces:
+            if partition not in pieces and partition not in self.stopped:
                 reached = self.intake.tick(partition, now_ms, self.log.is_lagging)
                 if self._is_due(partition, reached) and reached is not None:
                     ticks[partition] = self.intake.advance(partition, reached)
@@ -176,6 +180,9 @@ class Shell:
             loaded = self.committer.store.load(partition, (), NEVER_MS if by_ms is None else by_ms)
         except StoreUnavailable:
             return False  # the next commit will say so
+        except BrokenPromise as error:
+            self._stop((partition,), error)
+            return False
         if loaded.position.entry != self.committer.entries[partition]:
             self.recover_soon()
         return bool(loaded.due)

@@ -115,11 +115,18 @@ def create(settings: Settings) -> list[str]:
         try:
             future.result()
         except KafkaException as error:
-            raise LogUnavailable(
-                f"{name}: not created: {explain(cause(error))}; kafka.replication is {replication}: "
-                "a single broker for development needs MAITRED_KAFKA__REPLICATION=1"
-            ) from error
+            told = cause(error)
+            cure = f"; kafka.replication is {replication}: a single broker for development needs 1"
+            is_replication = told.name() == "INVALID_REPLICATION_FACTOR"
+            raise LogUnavailable(f"{name}: not created: {explain(told)}{cure if is_replication else ''}") from error
     return [topic.topic for topic in new]
+
+
+def existing(settings: Settings) -> list[str]:
+    """The topics of this namespace that are there, as Kafka has them."""
+    kafka = kafka_config(settings)
+    present = _present(AdminClient(kafka.config()), kafka)
+    return [name for name in map(kafka.wire, _BY_NAME) if name in present]
 
 
 # ---- as they are ---------------------------------------------------------------------------------------------------

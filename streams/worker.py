@@ -7,6 +7,8 @@ decided here.
 
 import asyncio
 import os
+import signal
+import sys
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -22,6 +24,7 @@ from faust.types.web import Request, Response, View
 from schemas.errors import MaitredError
 from streams.assembly import Assembly, Station, assemble
 from streams.settings import Settings
+from streams.settings.keys import Logging
 from streams.shell import Cut
 
 RETRY_S = 1.0
@@ -45,6 +48,9 @@ class Post:
     async def poll(self) -> None:
         """Take in what there is; while a server does not answer (Kafka, Redis, the registry), wait and try again."""
         shell = self.station.shell
+        if self.is_closing:
+            await asyncio.sleep(RETRY_S)
+            return
         try:
             await asyncio.get_running_loop().run_in_executor(self._polling, shell.poll, self._poll_ms)
         except MaitredError as error:
@@ -55,12 +61,18 @@ class Post:
 
     async def next_cut(self) -> Cut | None:
         """What has gathered, taken by whoever asks; until `work_off` has done with it nobody else gets any."""
-        if not self.is_free or self.station.is_draining:
+        if not self.is_free or self._takes_no_more:
             return None
-        self.is_free = False
-        cut = await self._on_commit_thread(self.station.shell.cut)
-        self.is_free = cut is None
+        self.is_free, cut = False, None
+        try:
+            cut = await self._on_commit_thread(self.station.shell.cut)
+        finally:
+            self.is_free = cut is None
         return cut
+
+    @property
+    def _takes_no_more(self) -> bool:
+        return self.station.is_draining or self.is_closing
 
     async def work_off(self, first: Cut) -> None:
         """Commit a cut, and then what has gathered meanwhile, until there is nothing."""
@@ -71,22 +83,27 @@ class Post:
                 self.station.note(committed)
                 if committed:
                     self._moved_s = monotonic()
-                cut = None if self.station.is_draining else await self._on_commit_thread(self.station.shell.cut)
+                cut = None if self._takes_no_more else await self._on_commit_thread(self.station.shell.cut)
         finally:
             if cut is not None:  # what was cut and not committed must come again
                 self.station.shell.recover_soon()
             self.is_free = True
 
     def stalled_s(self) -> float:
-        """For how long records have been waiting here without a commit."""
-        if not any(self.station.shell.intake.buffered().values()):
+        """For how long there has been something to commit, and no commit."""
+        shell = self.station.shell
+        if not shell.failures and not any(shell.intake.buffered().values()):
             self._moved_s = monotonic()
         return monotonic() - self._moved_s
 
     async def close(self) -> None:
-        """Finish the commit under way, then leave the group, so that others take over at once."""
+        """Finish the commit and the poll under way, then leave the group, so that others take over at once.
+
+        The group is left on the polling thread: its client must not be closed while it is polled or made to seek.
+        """
         self.is_closing = True
-        await self._on_commit_thread(self.station.shell.close)
+        await self._on_commit_thread(lambda: None)
+        await asyncio.get_running_loop().run_in_executor(self._polling, self.station.shell.close)
         self._polling.shutdown(wait=False)
         self._committing.shutdown(wait=False)
 
@@ -199,7 +216,29 @@ def obey(command: bytes, stations: Sequence[Station]) -> None:
 
 def run(settings: Settings) -> None:
     """Run a worker until it is told to stop (SIGINT, SIGTERM)."""
+    configure_logging(settings.logging)
     assembly = assemble(settings)
     app = build_app(settings, assembly)
-    worker = faust.Worker(app, loglevel="INFO", quiet=False)
-    worker.execute_from_commandline()
+    log.info("worker_started", instance=assembly.instance, processors=[s.name for s in assembly.stations])
+    Worker(app, loglevel="WARNING", quiet=True).execute_from_commandline()
+
+
+class Worker(faust.Worker):
+    def _on_sigint(self) -> None:
+        """Faust's own prints first; where nobody reads that any more, it would fail there and never stop."""
+        self._schedule_shutdown(signal.SIGINT)
+
+
+def configure_logging(logging: Logging) -> None:
+    """Events as JSON lines or columns, to stderr: stdout is for data."""
+    renderer = structlog.processors.JSONRenderer() if logging.format == "json" else structlog.dev.ConsoleRenderer()
+    structlog.configure(
+        processors=[
+            structlog.processors.add_log_level,
+            structlog.processors.TimeStamper(fmt="iso", utc=True),
+            structlog.processors.format_exc_info,
+            renderer,
+        ],
+        wrapper_class=structlog.make_filtering_bound_logger(logging.level),
+        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
+    )

@@ -112,7 +112,9 @@ def _found(settings: "Settings", topic: str | None, error: str | None, last: int
             for name, value in message.headers
             if name.startswith(PREFIX)
         }
-        if topic in (None, said.get("topic")) and error in (None, said.get("error")):
+        if not {"topic", "partition", "error", "message"} <= said.keys():
+            say(f"{TOPIC}[{message.partition}]@{message.offset}: not written by Maitred, passed over")
+        elif topic in (None, said["topic"]) and error in (None, said["error"]):
             yield Reject(message, said)
     tail.close()
 

@@ -22,7 +22,9 @@ __all__ = ["Settings", "load", "policy_version", "read"]
 
 FILE = Path("maitred.toml")
 # Variables with our prefix that are no settings: of the command line, the tests and the container.
-OTHER_VARIABLES = ("MAITRED_CONFIG", "MAITRED_DATA", "MAITRED_HEALTH_URL", "MAITRED_REQUIRE_SERVERS")
+OTHER_VARIABLES = (
+    "MAITRED_CONFIG", "MAITRED_DATA", "MAITRED_HEALTH_URL", "MAITRED_REQUIRE_SERVERS", "MAITRED_SEED", "MAITRED_SEEDS",
+)  # fmt: skip
 DECIDING = ("money", "markets", "scoring", "tiers", "tier_changes", "assignment", "learning")
 
 

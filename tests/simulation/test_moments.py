@@ -1,17 +1,21 @@
 """Single moments, by hand: what seldom meets in a drawn schedule. Workers do nothing but what a test tells them."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from threading import Event, Lock, Thread
+from time import sleep
 
 import pytest
 
 from schemas.events import OrderLine, OrderPlaced, PageBrowsed
 from schemas.ids import partition_of
+from streams.log import Message
 from streams.settings import Settings
 from tests.simulation.broken import AT_RARE_MOMENTS, VARIANTS
 from tests.simulation.diary import Diary
 from tests.simulation.parts import Parts, Plan, Role
 from tests.simulation.perils import Perils, Rates
 from tests.simulation.shop import DAY_MS
+from tests.simulation.simulated_log import SimulatedLog
 from tests.simulation.verdict import findings
 from tests.simulation.workers import Worker
 from tests.simulation.world import World
@@ -180,3 +184,35 @@ def test_nobody_is_put_out_of_the_group_by_a_silent_store() -> None:
     assert stage.broker.groups["scorer"].generation == before
     stage.perils = stage.moments
     assert not stage.findings()
+
+
+class OneAtATime(SimulatedLog):
+    """As with the real one, closing waits for the poll under way; which here meets a rebalance."""
+
+    polling, is_polling = Lock(), Event()
+
+    def poll(self, max_records: int, timeout_ms: int) -> Sequence[Message]:
+        with self.polling:
+            self.is_polling.set()
+            sleep(0.05)
+            return super().poll(max_records, timeout_ms)
+
+    def close(self) -> None:
+        with self.polling:
+            super().close()
+
+
+def test_closing_and_a_rebalance_do_not_wait_for_each_other() -> None:
+    """A worker that is told to stop while its other thread learns of a rebalance comes to an end."""
+    stage = Stage(Parts(log=OneAtATime))
+    shell = stage.workers[0].actors[0].shell
+    stage._forget(stage.workers[0], all_of_it=True)
+    OneAtATime.is_polling.clear()
+    polling = Thread(target=shell.poll, args=(0,), daemon=True)
+    polling.start()
+    OneAtATime.is_polling.wait(5)
+    closing = Thread(target=shell.close, daemon=True)
+    closing.start()
+    for thread in (polling, closing):
+        thread.join(5)
+        assert not thread.is_alive()

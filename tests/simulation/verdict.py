@@ -1,21 +1,17 @@
 """What must hold of a world at rest: each promise of DESIGN 5 as a function that yields what is wrong.
 
-The judge trusts only what a subscriber could read, the stores' contents, and the core: the batch log is replayed, entry by
-entry, through `decide`, with the values of other partitions as of the entries it names.
+The judge trusts only what a subscriber could read, the stores' contents, and the core itself (`fault_free.py`).
 """
 
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping, Sequence
-from typing import NamedTuple
 
-from features.store import MemoryStore, Position
+from features.store import MemoryStore
 from schemas.events import BatchCommitted
-from schemas.records import Batch, Decision, Record, Run, Seen, State
-from streams.commit import batch_entry, exclude, undigested
-from streams.log import Message, OutMessage
-from streams.messages import Wire, read_change
-from tests.simulation.parts import Role, read, read_entry
-from tests.simulation.shop import REGISTRY
+from streams.log import Message
+from streams.messages import read_change
+from tests.simulation.fault_free import Replay, Step, StuckError, committed
+from tests.simulation.parts import Role, read_entry
 from tests.simulation.world import World
 
 EVER_MS = 2**52
@@ -24,35 +20,17 @@ WRITES = {"scorer": ("scores", "tier-changes", "examples"), "assigner": ("assign
 Place = tuple[str, int]
 
 
-class Step(NamedTuple):
-    """One entry of the batch log, decided anew."""
-
-    role: str
-    entry: BatchCommitted
-    decision: Decision
-    messages: list[OutMessage]
-
-
 def findings(world: World) -> list[str]:
     """Everything that is wrong; empty if all is well."""
     found = [*_stopped(world), *_rest(world), *_ids(world)]
     for role in world.plan.roles:
-        logs = {p: [*map(read_entry, _committed(world, f"{role.name}.batch-log", p))] for p in range(role.partitions)}
+        logs = {p: [*map(read_entry, committed(world, f"{role.name}.batch-log", p))] for p in range(role.partitions)}
         found += [] if role.chokes else _excluded(role, logs)
         sequence = [*_entries(role, logs), *_ranges(world, role, logs), *_watermarks(role, logs)]
         found += sequence
         if not sequence:
             found += _replayed(world, role, logs)
     return found
-
-
-def _committed(world: World, topic: str, partition: int) -> list[Message]:
-    return [*world.broker.logs[topic, partition].committed()]
-
-
-def _events(world: World, topic: str) -> Iterator[object]:
-    for partition in range(world.plan.topics[topic]):
-        yield from map(read, _committed(world, topic, partition))
 
 
 # ---- the log alone -------------------------------------------------------------------------------------------------
@@ -102,7 +80,7 @@ def _ranges(world: World, role: Role, logs: Mapping[int, list[BatchCommitted]]) 
     """Every source record lies in exactly one applied range, in order."""
     for partition, entries in logs.items():
         for topic in role.sources:
-            offsets = [message.offset for message in _committed(world, topic, partition)]
+            offsets = [message.offset for message in committed(world, topic, partition)]
             runs = [run for entry in entries for run in entry.sequence if run.topic == topic]
             applied = [o for run in runs for o in offsets if run.from_offset <= o <= run.to_offset]
             if applied != offsets:
@@ -131,85 +109,6 @@ def _replayed(world: World, role: Role, logs: Mapping[int, list[BatchCommitted]]
     for partition in range(role.partitions):
         yield from _state(world, role, partition, replay.store)
         yield from _changelog(world, role, partition, replay.store)
-
-
-class StuckError(Exception):
-    pass
-
-
-class Replay:
-    """The core over the batch logs of one processor, partition by partition as their outside reads allow."""
-
-    def __init__(self, world: World, role: Role) -> None:
-        self.world, self.role = world, role
-        self.store = MemoryStore()
-        self._past: dict[tuple[int, str], list[tuple[int, bytes | None]]] = defaultdict(list)
-        self._wire = Wire(f"/{world.settings.namespace}/{role.name}", world.plan.topics.__getitem__, REGISTRY.schema_id)
-        self._processor = role.make({name: MemoryStore() for name in world.shared.memories})
-        self._take_model = role.models(lambda topic: _events(world, topic))
-        self._records = {
-            (topic, p): {m.offset: m for m in _committed(world, topic, p)}
-            for topic in role.sources
-            for p in range(role.partitions)
-        }
-
-    def run(self, logs: Mapping[int, list[BatchCommitted]]) -> list[Step]:
-        waiting = {p: entries for p, entries in logs.items() if entries}
-        steps = []
-        while waiting:
-            ready = [p for p, entries in waiting.items() if self._is_ready(entries[0])]
-            if not ready:
-                raise StuckError(f"{self.role.name}: reads refer to entries that never were")
-            for partition in ready:
-                steps.append(self._step(waiting[partition][0]))
-                if not (rest := waiting.pop(partition)[1:]):
-                    continue
-                waiting[partition] = rest
-        return steps
-
-    def _is_ready(self, entry: BatchCommitted) -> bool:
-        return all(self.store.position(read.partition).entry >= read.entry for read in entry.reads)
-
-    def _step(self, entry: BatchCommitted) -> Step:
-        batch = self._batch(entry)
-        self._take_model(self._processor, entry)
-        decision = self._processor.decide(self._state(batch, entry), batch)
-        after = Position(entry.entry + 1)
-        self.store.apply(entry.partition, entry.entry, after, decision.writes)
-        for write in decision.writes:
-            self._past[entry.partition, write.key].append((entry.entry + 1, write.value))
-        messages = [self._wire.output(output) for output in decision.outputs]
-        messages.append(self._wire.batch_entry(batch_entry(self.role.name, batch, decision)))
-        return Step(self.role.name, entry, decision, messages)
-
-    def _batch(self, entry: BatchCommitted) -> Batch:
-        runs = tuple(
-            Run(
-                run.topic,
-                tuple(self._read(run.topic, entry.partition, run.from_offset, run.to_offset)),
-                run.watermark_ms,
-            )
-            for run in entry.sequence
-        )
-        faults = {(e.topic, e.offset): undigested(e.error) for e in entry.excluded}
-        return exclude(Batch(entry.partition, entry.entry, runs), faults)
-
-    def _read(self, topic: str, partition: int, first: int, last: int) -> Iterator[Record]:
-        for offset in range(first, last + 1):
-            if (message := self._records[topic, partition].get(offset)) is not None:
-                yield Record(*message, read(message))
-
-    def _state(self, batch: Batch, entry: BatchCommitted) -> State:
-        needs = self._processor.needs(batch)
-        due = self.store.load(batch.partition, (), needs.due_by_ms).due
-        keys = needs.keys | self._processor.companions(key for _, key in due)
-        loaded = self.store.load(batch.partition, keys, needs.due_by_ms)
-        outside = {r.key: Seen(r.entry, self._as_of(r.partition, r.key, r.entry)) for r in entry.reads}
-        return State(loaded.values, outside, loaded.due)
-
-    def _as_of(self, partition: int, key: str, entry: int) -> bytes | None:
-        values = [value for at, value in self._past[partition, key] if at <= entry]
-        return values[-1] if values else None
 
 
 def _outputs(world: World, role: Role, steps: list[Step]) -> Iterator[str]:
@@ -274,7 +173,7 @@ def _state(world: World, role: Role, partition: int, replayed: MemoryStore) -> I
 
 def _changelog(world: World, role: Role, partition: int, replayed: MemoryStore) -> Iterator[str]:
     """The changelog's last values are the state, due times included."""
-    changes = [read_change(m).write for m in _committed(world, f"{role.name}.changelog", partition)]
+    changes = [read_change(m).write for m in committed(world, f"{role.name}.changelog", partition)]
     latest = {write.key: write for write in changes}
     live = {write.key: write.value for write in latest.values() if write.value is not None}
     due = sorted((w.due_ms, w.key) for w in latest.values() if w.value is not None and w.due_ms is not None)

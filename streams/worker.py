@@ -28,6 +28,7 @@ from streams.settings.keys import Logging
 from streams.shell import Cut
 
 RETRY_S = 1.0
+SWITCH_S = 0.0005  # threads mostly wait for servers: who gets an answer should not wait 5 ms more for the interpreter
 WATCH_S, STALLED_S, HOPELESS_S = 5.0, 60.0, 600.0
 Result = TypeVar("Result")
 log = structlog.get_logger()
@@ -74,20 +75,29 @@ class Post:
     def _takes_no_more(self) -> bool:
         return self.station.is_draining or self.is_closing
 
-    async def work_off(self, first: Cut) -> None:
+    async def work_off(self, cut: Cut) -> None:
         """Commit a cut, and then what has gathered meanwhile, until there is nothing."""
-        cut: Cut | None = first
         try:
-            while cut is not None:
-                committed = await self._on_commit_thread(self.station.shell.process, cut)
-                self.station.note(committed)
-                if committed:
-                    self._moved_s = monotonic()
-                cut = None if self._takes_no_more else await self._on_commit_thread(self.station.shell.cut)
+            await self._on_commit_thread(self._commit_all, cut)
         finally:
-            if cut is not None:  # what was cut and not committed must come again
-                self.station.shell.recover_soon()
             self.is_free = True
+
+    def _commit_all(self, first: Cut) -> None:
+        """All on the commit thread: each way through the event loop would cost as much as deciding."""
+        shell, cut = self.station.shell, first
+        while True:
+            try:
+                committed = shell.process(cut)
+            except BaseException:
+                shell.recover_soon()  # what was cut and not committed must come again
+                raise
+            self.station.note(committed)
+            if committed:
+                self._moved_s = monotonic()
+            following = None if self._takes_no_more else shell.cut()
+            if following is None:
+                return
+            cut = following
 
     def stalled_s(self) -> float:
         """For how long there has been something to commit, and no commit."""
@@ -217,6 +227,7 @@ def obey(command: bytes, stations: Sequence[Station]) -> None:
 def run(settings: Settings) -> None:
     """Run a worker until it is told to stop (SIGINT, SIGTERM)."""
     configure_logging(settings.logging)
+    sys.setswitchinterval(SWITCH_S)
     assembly = assemble(settings)
     app = build_app(settings, assembly)
     log.info("worker_started", instance=assembly.instance, processors=[s.name for s in assembly.stations])

@@ -62,14 +62,18 @@ def test_orders_from_kcat_lead_to_assignments_that_kcat_reads(variables: dict[st
         for number, customer in enumerate(CUSTOMERS, 1)
     ]  # fmt: skip
     lines = "".join(f"{order['customer_id']}|{json.dumps(order)}\n" for order in orders)
-    kcat(variables, "-P", "-t", f"{namespace}.orders", "-K", "|", lines=lines)
     processes = Processes(variables, tmp_path / "worker.log")
     try:
         processes.start()
-        assigned = wait_for_assignments(variables)
+        wait_for(variables, "assigner.batch-log")  # whoever is scored before anybody is hired is not assigned
+        kcat(variables, "-P", "-t", f"{namespace}.orders", "-K", "|", lines=lines)
+        wait_for(variables, "assignments")
+        time.sleep(2)
+        assigned = keys_of(variables, "assignments")
     finally:
         processes.stop_all()
     assert assigned, (tmp_path / "worker.log").read_text()[-3_000:]
+    assert len(assigned) == len(set(assigned))
     assert set(assigned) <= set(CUSTOMERS)
     rerouted = kcat(variables, "-C", "-e", "-q", "-t", f"{namespace}.orders", "-f", "%k %p %h\n").splitlines()
     moved = [line for line in rerouted if "maitred_rerouted_from" in line]
@@ -77,17 +81,13 @@ def test_orders_from_kcat_lead_to_assignments_that_kcat_reads(variables: dict[st
     assert all(int(line.split()[1]) == partition_of(line.split()[0], 4) for line in moved)
 
 
-def wait_for_assignments(variables: dict[str, str]) -> list[str]:
-    """Customers with an advisor, as a reader of committed records finds them; each once."""
-    topic = f"{variables['MAITRED_NAMESPACE']}.assignments"
-    deadline = time.monotonic() + 90
-    while time.monotonic() < deadline:
-        committed = ("-X", "isolation.level=read_committed")
-        told = kcat(variables, "-C", "-e", "-q", "-t", topic, *committed, "-f", "%k\n").split()
-        if told:
-            time.sleep(2)
-            again = kcat(variables, "-C", "-e", "-q", "-t", topic, *committed, "-f", "%k\n").split()
-            assert len(again) == len(set(again))
-            return again
-        time.sleep(1)
-    return []
+def keys_of(variables: dict[str, str], topic: str) -> list[str]:
+    """The keys of a topic, as a reader of committed records finds them."""
+    name = f"{variables['MAITRED_NAMESPACE']}.{topic}"
+    return kcat(variables, "-C", "-e", "-q", "-t", name, "-X", "isolation.level=read_committed", "-f", "%k\n").split()
+
+
+def wait_for(variables: dict[str, str], topic: str) -> None:
+    deadline = time.monotonic() + 60
+    while not keys_of(variables, topic) and time.monotonic() < deadline:
+        time.sleep(0.5)

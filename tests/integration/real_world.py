@@ -5,10 +5,13 @@ import signal
 import subprocess
 import sys
 from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from types import SimpleNamespace
+from uuid import uuid4
 
 import redis
+from confluent_kafka.admin import AdminClient
 
 from features.redis_store import RedisStore
 from streams import topics
@@ -26,6 +29,25 @@ def servers() -> dict[str, str]:
         "MAITRED_KAFKA__BOOTSTRAP": os.environ.get("MAITRED_KAFKA__BOOTSTRAP", "127.0.0.1:9092"),
         "MAITRED_REDIS__URL": os.environ.get("MAITRED_REDIS__URL", "redis://127.0.0.1:6379/0"),
     }
+
+
+@contextmanager
+def own_namespace(kind: str, **own: str) -> Iterator[dict[str, str]]:
+    """The variables of a namespace of its own on the real servers, with topics; nothing of it is left afterwards."""
+    variables = {
+        **servers(),
+        "MAITRED_NAMESPACE": f"{kind}-{uuid4().hex[:8]}",
+        "MAITRED_KAFKA__REPLICATION": "1",
+        "MAITRED_WORKER__WEB_PORT": "0",
+        **own,
+    }
+    settings = load(None, variables)
+    topics.create(settings)
+    yield variables
+    empty_redis(settings)
+    admin = AdminClient({"bootstrap.servers": settings.kafka.bootstrap})
+    for deleted in admin.delete_topics([f"{settings.namespace}.{topic.name}" for topic in topics.TOPICS]).values():
+        deleted.result()
 
 
 class Processes:

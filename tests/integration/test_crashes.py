@@ -11,16 +11,14 @@ from random import Random
 from threading import Thread
 from time import monotonic, sleep
 from typing import TYPE_CHECKING, cast
-from uuid import uuid4
 
 import pytest
-from confluent_kafka.admin import AdminClient
 
 from schemas.events import AdvisorAssigned, ExampleReady
 from sinks.kafka import KafkaPublisher
 from streams import topics
 from streams.settings import Settings, load
-from tests.integration.real_world import Processes, RealWorld, empty_redis, lag, servers
+from tests.integration.real_world import Processes, RealWorld, empty_redis, lag, own_namespace
 from tests.simulation.parts import read
 from tests.simulation.plans import SHOP_TOPICS
 from tests.simulation.shop import Shop
@@ -38,26 +36,16 @@ KILLS, RECORDS, SECONDS = 10, 8_000, 110
 @pytest.fixture
 def variables() -> Iterator[dict[str, str]]:
     """A namespace of its own on the real servers."""
-    own = {
-        **servers(),
-        "MAITRED_NAMESPACE": f"crash-{uuid4().hex[:8]}",
-        "MAITRED_TIME": "event",
-        "MAITRED_KAFKA__REPLICATION": "1",
-        "MAITRED_KAFKA__SESSION_TIMEOUT_MS": "6000",
-        "MAITRED_KAFKA__TRANSACTION_TIMEOUT_MS": "5000",
-        "MAITRED_WORKER__WEB_PORT": "0",
-        "MAITRED_ASSIGNMENT__CONSENT": "not_withdrawn",
-        "MAITRED_LEARNING__SNAPSHOT_EVERY": "20",
-        "MAITRED_MARKETS__POOLS": '{"DE": "north", "FR": "south"}',
-    }
-    settings = load(None, own)
-    topics.create(settings)
-    yield own
-    empty_redis(settings)
-    names = [f"{settings.namespace}.{topic.name}" for topic in topics.TOPICS]
-    admin = AdminClient({"bootstrap.servers": settings.kafka.bootstrap})
-    for deleted in admin.delete_topics(names).values():
-        deleted.result()
+    with own_namespace(
+        "crash",
+        MAITRED_TIME="event",
+        MAITRED_KAFKA__SESSION_TIMEOUT_MS="6000",
+        MAITRED_KAFKA__TRANSACTION_TIMEOUT_MS="5000",
+        MAITRED_ASSIGNMENT__CONSENT="not_withdrawn",
+        MAITRED_LEARNING__SNAPSHOT_EVERY="20",
+        MAITRED_MARKETS__POOLS='{"DE": "north", "FR": "south"}',
+    ) as own:
+        yield own
 
 
 def publish(settings: Settings, seed: int) -> None:

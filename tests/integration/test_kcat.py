@@ -6,15 +6,11 @@ import subprocess
 import time
 from collections.abc import Iterator
 from pathlib import Path
-from uuid import uuid4
 
 import pytest
-from confluent_kafka.admin import AdminClient
 
 from schemas.ids import partition_of
-from streams import topics
-from streams.settings import load
-from tests.integration.real_world import Processes, empty_redis, servers
+from tests.integration.real_world import Processes, own_namespace
 
 pytestmark = [pytest.mark.integration, pytest.mark.timeout(180)]
 
@@ -24,22 +20,13 @@ CUSTOMERS = [f"kcat-{number}" for number in range(24)]
 @pytest.fixture
 def variables() -> Iterator[dict[str, str]]:
     """A namespace of its own, where everybody who is good enough gets an advisor."""
-    own = {
-        **servers(),
-        "MAITRED_NAMESPACE": f"kcat-{uuid4().hex[:8]}",
-        "MAITRED_KAFKA__REPLICATION": "1",
-        "MAITRED_WORKER__WEB_PORT": "0",
-        "MAITRED_ASSIGNMENT__CONSENT": "not_withdrawn",
-        "MAITRED_ASSIGNMENT__CONTROL_SHARE": "0",
-        "MAITRED_ASSIGNMENT__EXPECTED_LOOKS": "1",
-    }
-    settings = load(None, own)
-    topics.create(settings)
-    yield own
-    empty_redis(settings)
-    admin = AdminClient({"bootstrap.servers": settings.kafka.bootstrap})
-    for deleted in admin.delete_topics([f"{settings.namespace}.{topic.name}" for topic in topics.TOPICS]).values():
-        deleted.result()
+    with own_namespace(
+        "kcat",
+        MAITRED_ASSIGNMENT__CONSENT="not_withdrawn",
+        MAITRED_ASSIGNMENT__CONTROL_SHARE="0",
+        MAITRED_ASSIGNMENT__EXPECTED_LOOKS="1",
+    ) as own:
+        yield own
 
 
 def kcat(variables: dict[str, str], *arguments: str, lines: str = "") -> str:

@@ -6,14 +6,10 @@ import sys
 import time
 from collections.abc import Iterator
 from os import environ
-from uuid import uuid4
 
 import pytest
-from confluent_kafka.admin import AdminClient
 
-from streams import topics
-from streams.settings import load
-from tests.integration.real_world import empty_redis, servers
+from tests.integration.real_world import own_namespace
 
 pytestmark = [pytest.mark.integration, pytest.mark.timeout(240)]
 
@@ -24,19 +20,8 @@ STARTED = b"worker_started"
 @pytest.fixture(scope="module")
 def variables() -> Iterator[dict[str, str]]:
     """A namespace of its own."""
-    own = {
-        **servers(),
-        "MAITRED_NAMESPACE": f"stop-{uuid4().hex[:8]}",
-        "MAITRED_KAFKA__REPLICATION": "1",
-        "MAITRED_WORKER__WEB_PORT": "0",
-    }
-    settings = load(None, own)
-    topics.create(settings)
-    yield own
-    empty_redis(settings)
-    admin = AdminClient({"bootstrap.servers": settings.kafka.bootstrap})
-    for deleted in admin.delete_topics([f"{settings.namespace}.{topic.name}" for topic in topics.TOPICS]).values():
-        deleted.result()
+    with own_namespace("stop") as own:
+        yield own
 
 
 def started(variables: dict[str, str]) -> subprocess.Popen[bytes]:

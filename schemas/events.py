@@ -109,8 +109,24 @@ class AssignmentWished(Struct, frozen=True, kw_only=True, tag=True):
     wish_id: Id
     customer_id: Id
     occurred_at_ms: Millis
-    wish: Literal["manual", "never"]
+    wish: Literal["manual", "never", "lifted"]
     advisor_id: Id | None = None
+
+
+class CustomersMerged(Struct, frozen=True, kw_only=True, tag=True):
+    """Two accounts were one customer: this one ends, the other goes on with what is known of both."""
+
+    merge_id: Id
+    customer_id: Id
+    into_customer_id: Id
+    occurred_at_ms: Millis
+
+
+class Absence(Struct, frozen=True, kw_only=True):
+    """A time in which an advisor takes no new customers: from the first moment until before the last."""
+
+    from_ms: Millis
+    until_ms: Millis
 
 
 class AdvisorChanged(Struct, frozen=True, kw_only=True, tag=True):
@@ -123,6 +139,27 @@ class AdvisorChanged(Struct, frozen=True, kw_only=True, tag=True):
     capacity: Count = 0
     daily_intake: Count = 0
     languages: tuple[Word, ...] = ()
+    absences: Annotated[tuple[Absence, ...], Meta(max_length=100)] = ()
+
+
+class PoolChanged(Struct, frozen=True, kw_only=True, tag=True):
+    """Whether a pool gives places: the last one counts. While it is paused, who would get an advisor waits."""
+
+    pool: Word
+    occurred_at_ms: Millis
+    status: Literal["assigning", "paused"] = "assigning"
+
+
+class RelationImported(Struct, frozen=True, kw_only=True, tag=True):
+    """A customer is served by an advisor since before Maitred knew of either."""
+
+    relation_id: Id
+    customer_id: Id
+    advisor_id: Id
+    pool: Word
+    occurred_at_ms: Millis
+    service_until_ms: Millis | None = None
+    language: Word | None = None
 
 
 class ContactReported(Struct, frozen=True, kw_only=True, tag=True):
@@ -191,9 +228,24 @@ class CustomerStanding(Struct, frozen=True, kw_only=True, tag=True):
     customer_id: str
     pool: str
     occurred_at_ms: int
-    standing: Literal["consent_granted", "consent_withdrawn", "erased", "vip_reached", "wish_manual", "wish_never"]
+    standing: Literal[
+        "consent_granted", "consent_withdrawn", "erased", "vip_reached", "wish_manual", "wish_never", "wish_lifted",
+        "merged",
+    ]  # fmt: skip
     advisor_id: str | None = None
     language: str | None = None
+    into_customer_id: str | None = None
+    brief: Brief | None = None
+
+
+class ProfileMoved(Struct, frozen=True, kw_only=True, tag=True):
+    """What was known of an account that ended, on its way to the one that goes on."""
+
+    id: str
+    customer_id: str
+    from_customer_id: str
+    occurred_at_ms: int
+    profile: bytes
 
 
 class AdvisorAssigned(Struct, frozen=True, kw_only=True, tag=True):
@@ -203,7 +255,7 @@ class AdvisorAssigned(Struct, frozen=True, kw_only=True, tag=True):
     advisor_id: str
     pool: str
     occurred_at_ms: int
-    cause: Literal["look", "waiting", "manual", "reoffer", "reassigned"]
+    cause: Literal["look", "waiting", "manual", "reoffer", "reassigned", "imported", "merged"]
     arm: Literal["treatment", "none"]
     propensity: float
     experiment: str
@@ -250,7 +302,7 @@ class AssignmentEnded(Struct, frozen=True, kw_only=True, tag=True):
     occurred_at_ms: int
     reason: Literal[
         "service_ended", "declined", "not_contacted", "ended_by_advisor", "consent_withdrawn", "erased",
-        "advisor_left", "never_wished", "moved_by_wish",
+        "advisor_left", "never_wished", "moved_by_wish", "merged",
     ]  # fmt: skip
 
 
@@ -348,11 +400,11 @@ class BatchCommitted(Struct, frozen=True, kw_only=True, tag=True):
 
 
 Incoming = (
-    OrderPlaced | ItemsReturned | PageBrowsed | ConsentChanged | ErasureRequested | AssignmentWished
-    | AdvisorChanged | ContactReported
+    OrderPlaced | ItemsReturned | PageBrowsed | ConsentChanged | ErasureRequested | AssignmentWished | CustomersMerged
+    | AdvisorChanged | PoolChanged | RelationImported | ContactReported
 )  # fmt: skip
 Outgoing = (
-    CustomerScored | CustomerStanding | AdvisorAssigned | AssignmentWithheld | AssignmentEnded | TierChanged
+    CustomerScored | CustomerStanding | ProfileMoved | AdvisorAssigned | AssignmentWithheld | AssignmentEnded | TierChanged
     | ExampleReady | SnapshotPublished | BatchCommitted
 )  # fmt: skip
 Event = Incoming | Outgoing

@@ -19,7 +19,7 @@ PACKAGES := schemas features online_models sinks streams
 SERVERS  := $(BIN)/python docker/servers.py
 
 .DEFAULT_GOAL := help
-.PHONY: help setup test check docs format integration servers servers-down servers-status bench lock
+.PHONY: help setup test check docs site format integration servers servers-down servers-status bench lock
 
 help:  ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -43,8 +43,11 @@ check: setup  ## what CI checks: format, lint, types, import directions, schema 
 	$(BIN)/lint-imports --no-logo
 	$(BIN)/maitred schemas check
 
-docs: setup  ## write docs/configuration.md and maitred.toml anew from the settings' classes
-	$(BIN)/python -m streams.settings.docs
+docs: setup  ## write anew the pages that come from code: settings, commands, events and more
+	$(BIN)/python -m streams.pages
+
+site: docs  ## the docs as a site, in build/site; a broken link is an error
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet
 
 format: setup  ## put the code into form
 	$(BIN)/ruff format .

@@ -36,6 +36,23 @@ class Loaded(NamedTuple):
     due: tuple[tuple[int, str], ...]  # (due_ms, key) with due_ms <= due_by_ms, in order
 
 
+class Asked(NamedTuple):
+    """What `Store.load` is asked, for `load_each`."""
+
+    partition: int
+    keys: Iterable[str]
+    due_by_ms: int
+
+
+class Move(NamedTuple):
+    """What `Store.apply` is told, for `apply_each`."""
+
+    partition: int
+    before: int
+    after: Position
+    writes: Sequence[Write]
+
+
 class Applied(Enum):
     DONE = "done"
     ALREADY = "already"  # the store stands at or past this entry
@@ -62,11 +79,29 @@ class Store(Protocol):
         """Apply all writes and move from entry `before` to `after`, or none of it."""
         ...
 
+    def load_each(self, asked: Sequence[Asked]) -> list[Loaded]:
+        """`load`, of several partitions in as few round trips as the store can. Each is read in one step, not all together."""
+        ...
+
+    def apply_each(self, moves: Sequence[Move]) -> list[Applied]:
+        """`apply`, to several partitions likewise. Where this raises, some may have moved and others not."""
+        ...
+
     def clear(self, partition: int) -> None:
         """Forget a partition, position and all, before it is restored from the changelog."""
         ...
 
     def close(self) -> None: ...
+
+
+class OneByOne:
+    """A store for which several partitions are nothing but one after the other."""
+
+    def load_each(self: Store, asked: Sequence[Asked]) -> list[Loaded]:
+        return [self.load(*one) for one in asked]
+
+    def apply_each(self: Store, moves: Sequence[Move]) -> list[Applied]:
+        return [self.apply(*move) for move in moves]
 
 
 def seen(position: Position, value: bytes | None) -> Seen:
@@ -82,7 +117,7 @@ class _Partition:
         self.due: list[tuple[int, str]] = []
 
 
-class MemoryStore:
+class MemoryStore(OneByOne):
     """A store in this process: for tests, simulation and replay."""
 
     def __init__(self) -> None:

@@ -1,13 +1,7 @@
-"""Writes `docs/configuration.md` and the commented `maitred.toml` from the settings' own descriptions.
+"""`docs/configuration.md` and the commented `maitred.toml`, from the settings' own descriptions (`make docs`)."""
 
-python -m streams.settings.docs          # write both
-python -m streams.settings.docs --check  # exit 1 if one of them is not what would be written
-"""
-
-import sys
 from collections.abc import Iterator
 from datetime import date
-from pathlib import Path
 from textwrap import wrap
 from typing import Any
 
@@ -17,7 +11,6 @@ from msgspec import Struct
 from streams.settings.keys import Settings
 from streams.settings.reading import Key, description_of, expected, is_section, keys_of, rows_of
 
-ROOT = Path(__file__).parents[2]
 WIDTH = 118
 
 OPENING = """\
@@ -53,19 +46,6 @@ def commented_defaults() -> str:
     ]
     lines += _commented(Settings, "")
     return "\n".join(lines).rstrip() + "\n"
-
-
-PAGES = {ROOT / "docs" / "configuration.md": configuration_page, ROOT / "maitred.toml": commented_defaults}
-
-
-def main(arguments: list[str]) -> int:
-    stale = [path for path, page in PAGES.items() if not path.exists() or path.read_text() != page()]
-    for path in stale:
-        if "--check" not in arguments:
-            path.parent.mkdir(exist_ok=True)
-            path.write_text(PAGES[path]())
-        sys.stderr.write(f"{path.relative_to(ROOT)}: {'stale' if '--check' in arguments else 'written'}\n")
-    return int(bool(stale) and "--check" in arguments)
 
 
 # ---- the page ------------------------------------------------------------------------------------------------------
@@ -163,6 +143,3 @@ def _toml(value: object) -> str:
             return _toml(msgspec.structs.asdict(value))
     raise TypeError(type(value).__name__)
 
-
-if __name__ == "__main__":
-    raise SystemExit(main(sys.argv[1:]))

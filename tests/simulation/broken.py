@@ -14,6 +14,7 @@ from schemas.errors import CommitUnsettled
 from schemas.events import BatchCommitted
 from schemas.records import Announcement, Batch, Decision, Fault, Needs, Record, Run, Seen, State, Write
 from streams.commit import Committed, Committer
+from streams.loading import Loader
 from streams.log import Message, OutMessage, TopicPartition
 from streams.processors import Processor
 from streams.recovery import Recovery, Standing
@@ -33,9 +34,9 @@ class StoreFirst(Committer):
     """The store is written before the transaction."""
 
     def process(self, pieces: Mapping[int, tuple[Run, ...]]) -> list[Committed]:
-        decided = [self._decide(Batch(p, self.entries[p], runs)) for p, runs in sorted(pieces.items())]
-        for item in decided:
-            self._apply(item, {})
+        ready = self.loader.load([Batch(p, self.entries[p], runs) for p, runs in sorted(pieces.items())])
+        decided = [self._decide(item) for item in ready]
+        self._apply(decided, {})
         self._commit(decided)
         return []
 
@@ -54,9 +55,9 @@ class TriesAgain(Committer):
 class TrustsTheStore(Committer):
     """Whatever entry the store stands at, its values are decided on."""
 
-    def _decide(self, batch: Batch) -> Any:  # Any: what the committer keeps to itself
-        self.entries[batch.partition] = self.store.position(batch.partition).entry
-        return super()._decide(replace(batch, entry=self.entries[batch.partition]))
+    def process(self, pieces: Mapping[int, tuple[Run, ...]]) -> list[Committed]:
+        self.entries.update({partition: self.store.position(partition).entry for partition in pieces})
+        return super().process(pieces)
 
 
 class ForgetsAChange(Committer):
@@ -77,7 +78,13 @@ class ForgetsWhenDue(Committer):
 class ReadsWithoutPosition(Committer):
     """Values of other partitions are read, and as of when is not noted."""
 
-    def _outside(self, needs: Needs) -> Mapping[str, Seen]:
+    def process(self, pieces: Mapping[int, tuple[Run, ...]]) -> list[Committed]:
+        self.loader = _LoaderWithoutPosition(self.processor, self.store)
+        return super().process(pieces)
+
+
+class _LoaderWithoutPosition(Loader):
+    def _outside(self, needs: Sequence[Needs]) -> Mapping[str, Seen]:
         return {key: Seen(0, seen.value) for key, seen in super()._outside(needs).items()}
 
 

@@ -6,7 +6,7 @@
 from collections.abc import Iterable, Mapping, Sequence
 from copy import copy
 
-from features.store import Applied, Loaded, MemoryStore, Position
+from features.store import Applied, Loaded, MemoryStore, OneByOne, Position
 from schemas.errors import StoreUnavailable
 from schemas.records import Seen, Write
 from tests.simulation.perils import Strike
@@ -40,7 +40,7 @@ class SharedStore:
             memory._partitions.clear()
 
 
-class FlakyStore:
+class FlakyStore(OneByOne):
     def __init__(self, shared: SharedStore, processor: str, strike: Strike) -> None:
         self.shared, self.processor, self._strike = shared, processor, strike
         self.memory = shared.memory(processor)

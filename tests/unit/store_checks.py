@@ -6,7 +6,7 @@ A check is a function of `fresh`, which gives an empty store. Its docstring says
 from collections.abc import Callable, Iterator
 from typing import Protocol
 
-from features.store import NOWHERE, UNFINISHED, Applied, Loaded, Position, Store
+from features.store import NOWHERE, UNFINISHED, Applied, Asked, Loaded, Move, Position, Store
 from schemas.records import Seen, Write
 
 FAR_FUTURE_MS = 2**53 - 1
@@ -160,6 +160,25 @@ def check_other_partitions_are_read_with_their_entry(fresh: Fresh) -> None:
         "v/other": Seen(2, None),
     }
     assert store.read({}) == {}
+
+
+def check_several_partitions_at_once_are_several_partitions(fresh: Fresh) -> None:
+    """`load_each` and `apply_each` answer for each partition what `load` and `apply` would, in the order asked."""
+    store = filled(fresh(), Write("p/1", b"one", 50), partition=1)
+    moves = [
+        Move(2, 0, Position(1), [Write("p/2", b"two")]),
+        Move(1, 0, Position(9), [Write("p/1", b"lost")]),
+        Move(1, 1, Position(2), [Write("p/3", b"three", 60)]),
+        Move(3, 4, Position(5), []),
+    ]
+    assert store.apply_each(moves) == [Applied.DONE, Applied.ALREADY, Applied.DONE, Applied.BEHIND]
+    assert store.load_each([Asked(2, ["p/2", "p/1"], 0), Asked(1, iter(["p/3"]), 50), Asked(3, [], 50)]) == [
+        Loaded(Position(1), {"p/2": b"two"}, ()),
+        Loaded(Position(2), {"p/3": b"three", "p/1": b"one"}, ((50, "p/1"),)),
+        Loaded(NOWHERE, {}, ()),
+    ]
+    assert store.load_each([]) == []
+    assert store.apply_each([]) == []
 
 
 def check_a_cleared_partition_is_restored_in_pieces(fresh: Fresh) -> None:

@@ -8,10 +8,11 @@ VENV    ?= $(if $(filter python3,$(PYTHON)),.venv,.venv-$(notdir $(PYTHON)))
 WORKERS ?= 2
 
 # Where `make servers` listens. Brokers take KAFKA_PORT, +2, +4; their controllers the ports between.
+# REGISTRY_PORT=8081 adds a schema registry; without it there is none.
 KAFKA_PORT ?= 9092
 REDIS_PORT ?= 6379
 NODES      ?= 1
-export KAFKA_PORT REDIS_PORT NODES
+export KAFKA_PORT REDIS_PORT REGISTRY_PORT NODES
 
 BIN      := $(VENV)/bin
 STAMP    := $(VENV)/.maitred-installed
@@ -19,7 +20,7 @@ PACKAGES := schemas features online_models sinks streams
 SERVERS  := $(BIN)/python docker/servers.py
 
 .DEFAULT_GOAL := help
-.PHONY: help setup test check docs site format integration servers servers-down servers-status bench lock
+.PHONY: help setup demo test check docs site format integration servers servers-down servers-status bench lock
 
 help:  ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -32,6 +33,9 @@ $(STAMP): requirements.lock pyproject.toml
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
 	@touch $@
+
+demo: setup  ## a simulated shop scored and served live, for a minute; needs no server (ARGS="--seconds 20")
+	$(BIN)/maitred demo $(ARGS)
 
 test: setup  ## unit, property, simulation and golden tests and the docs' examples; needs no server
 	$(BIN)/python -m pytest tests $(PACKAGES) --ignore=tests/integration --doctest-modules -n $(WORKERS) -q $(ARGS)
@@ -57,7 +61,7 @@ integration: setup  ## tests on real Kafka and Redis; `make servers` first (MAIT
 	MAITRED_KAFKA__BOOTSTRAP=127.0.0.1:$(KAFKA_PORT) MAITRED_REDIS__URL=redis://127.0.0.1:$(REDIS_PORT)/0 \
 		$(BIN)/python -m pytest tests/integration -q $(ARGS)
 
-servers: setup  ## real Kafka and Redis on loopback, started and answering (KAFKA_PORT, REDIS_PORT, NODES=3)
+servers: setup  ## real Kafka and Redis on loopback, started and answering (KAFKA_PORT, REDIS_PORT, REGISTRY_PORT, NODES=3)
 	$(SERVERS) up
 
 servers-down: setup  ## stop what `make servers` started

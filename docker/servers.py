@@ -1,13 +1,14 @@
-"""Starts and stops a real Kafka and a real Redis on loopback, without containers.
+"""Starts and stops a real Kafka, a real Redis and, if asked for, a real schema registry on loopback, without containers.
 
-    python docker/servers.py up       # start what is not running, return when both answer
-    python docker/servers.py status   # exit 0 when both answer, 1 when not
+    python docker/servers.py up       # start what is not running, return when all answer
+    python docker/servers.py status   # exit 0 when all answer, 1 when not
     python docker/servers.py down     # stop exactly the processes that `up` started; --wipe deletes their data
 
 Kafka runs from Maven Central's jars (docker/kafka-pom.xml) on Java 17 or later, in KRaft mode; Redis is the
-system's redis-server. Jars, data and logs live under .servers/, one folder per port, so several sets can run
-side by side. Settings by environment: KAFKA_PORT (9092), REDIS_PORT (6379), NODES (1 or 3 brokers; broker n
-listens on KAFKA_PORT + 2(n-1), its controller one above), KAFKA_HEAP (768m).
+system's redis-server; the registry is Apicurio's (docker/registry-pom.xml), which speaks Confluent's REST API under
+/apis/ccompat/v7. Jars, data and logs live under .servers/, one folder per port, so several sets can run side by side.
+Settings by environment: KAFKA_PORT (9092), REDIS_PORT (6379), REGISTRY_PORT (none: no registry), NODES (1 or 3
+brokers; broker n listens on KAFKA_PORT + 2(n-1), its controller one above), KAFKA_HEAP (768m).
 
 These are servers for development and tests: with one node nothing is replicated. docs/operating.md tells what
 production asks of Kafka and Redis.
@@ -28,6 +29,7 @@ import socket
 import subprocess
 import sys
 import time
+import urllib.request
 import uuid
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
@@ -39,6 +41,8 @@ from confluent_kafka.admin import AdminClient
 HERE = Path(__file__).resolve().parent
 STATE = HERE.parent / ".servers"
 POM = HERE / "kafka-pom.xml"
+REGISTRY_POM = HERE / "registry-pom.xml"
+REGISTRY_API = "/apis/ccompat/v7"
 HOST = "127.0.0.1"
 START_SECONDS = 90
 STOP_SECONDS = 10
@@ -53,7 +57,7 @@ def main() -> int:
     args = parse_arguments()
     try:
         settings = Settings.from_environment(os.environ)
-        servers = [*kafka_nodes(settings), redis_server(settings)]
+        servers = [*kafka_nodes(settings), redis_server(settings), *registry_server(settings)]
         if args.command == "status":
             return status(servers)
         with one_at_a_time():
@@ -68,10 +72,10 @@ def main() -> int:
 
 
 def parse_arguments() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(description="A real Kafka and a real Redis on loopback.")
+    parser = argparse.ArgumentParser(description="A real Kafka, a real Redis and a real schema registry on loopback.")
     commands = parser.add_subparsers(dest="command", required=True)
-    commands.add_parser("up", help="start what is not running, return when both answer")
-    commands.add_parser("status", help="exit 0 when both answer, 1 when not")
+    commands.add_parser("up", help="start what is not running, return when all answer")
+    commands.add_parser("status", help="exit 0 when all answer, 1 when not")
     stop = commands.add_parser("down", help="stop what `up` started")
     stop.add_argument("--wipe", action="store_true", help="delete the data as well")
     return parser.parse_args()
@@ -86,6 +90,7 @@ class Settings:
     redis_port: int
     nodes: int
     heap: str
+    registry_port: int | None = None
 
     @classmethod
     def from_environment(cls, environment: Mapping[str, str]) -> Settings:
@@ -96,7 +101,9 @@ class Settings:
         heap = environment.get("KAFKA_HEAP", "768m")
         if not re.fullmatch(r"\d+[mg]", heap):
             raise ServerError(f"KAFKA_HEAP must look like 768m or 2g, got {heap!r}")
-        return cls(_number(environment, "KAFKA_PORT", 9092), _number(environment, "REDIS_PORT", 6379), nodes, heap)
+        registry_port = _number(environment, "REGISTRY_PORT", 0) if environment.get("REGISTRY_PORT") else None
+        kafka_port, redis_port = _number(environment, "KAFKA_PORT", 9092), _number(environment, "REDIS_PORT", 6379)
+        return cls(kafka_port, redis_port, nodes, heap, registry_port)
 
     @property
     def kafka_home(self) -> Path:
@@ -105,6 +112,10 @@ class Settings:
     @property
     def redis_home(self) -> Path:
         return STATE / f"redis-{self.redis_port}"
+
+    @property
+    def registry_home(self) -> Path:
+        return STATE / f"registry-{self.registry_port}"
 
     @property
     def bootstrap(self) -> str:
@@ -170,11 +181,29 @@ def redis_server(settings: Settings) -> Server:
     )
 
 
+def registry_server(settings: Settings) -> list[Server]:
+    """The registry where one is asked for: a list, so that none adds nothing."""
+    port, home = settings.registry_port, settings.registry_home
+    if port is None:
+        return []
+    return [
+        Server(
+            name=f"Registry {registry_version()}",
+            home=home,
+            ports=(port,),
+            command=lambda: registry_command(port, home),
+            answers=lambda: registry_answers(port),
+        )
+    ]
+
+
 def up(settings: Settings, servers: list[Server]) -> None:
     """Start what is not running and wait until everything answers; stop again what failed to."""
     begun = time.monotonic()
     need("redis-server", package="redis-server")
     prepare_kafka(settings)
+    if settings.registry_port is not None:
+        prepare_registry()
     started: list[Server] = []
     try:
         for server in servers:
@@ -205,10 +234,10 @@ def status(servers: list[Server]) -> int:
 
 def down(settings: Settings, *, wipe: bool) -> None:
     """Stop every process recorded for these ports, whatever NODES says now."""
-    for home in stop([*sorted(settings.kafka_home.glob("node-*")), settings.redis_home]):
+    for home in stop([*sorted(settings.kafka_home.glob("node-*")), settings.redis_home, settings.registry_home]):
         print(f"stopped {home.relative_to(STATE)}")
     if wipe:
-        for home in (settings.kafka_home, settings.redis_home):
+        for home in (settings.kafka_home, settings.redis_home, settings.registry_home):
             shutil.rmtree(home, ignore_errors=True)
 
 
@@ -220,7 +249,7 @@ def start(server: Server) -> None:
         if taken(port):
             raise ServerError(
                 f"port {port} for {server.name} is taken by a process we did not start; "
-                "stop it, or choose KAFKA_PORT / REDIS_PORT"
+                "stop it, or choose KAFKA_PORT / REDIS_PORT / REGISTRY_PORT"
             )
     server.home.mkdir(parents=True, exist_ok=True)
     command = server.command()
@@ -331,9 +360,13 @@ def install(program: str, package: str) -> None:
 
 
 def kafka_version() -> str:
-    version = ET.parse(POM).findtext(".//{*}kafka.version")  # noqa: S314 - our own file
+    return pom_version(POM, "kafka.version")
+
+
+def pom_version(pom: Path, name: str) -> str:
+    version = ET.parse(pom).findtext(f".//{{*}}{name}")  # noqa: S314 - our own file
     if not version:
-        raise ServerError(f"no kafka.version in {POM}")
+        raise ServerError(f"no {name} in {pom}")
     return version
 
 
@@ -348,8 +381,7 @@ def prepare_kafka(settings: Settings) -> None:
     version = re.search(r'version "(\d+)', banner)
     if not version or int(version[1]) < JAVA_NEEDED:
         raise ServerError(f"Kafka {kafka_version()} needs Java {JAVA_NEEDED} or later, {java} is {banner.strip()}")
-    if not jars().exists():
-        fetch_jars()
+    fetch(f"the jars of Kafka {kafka_version()}", POM, "copy-dependencies", jars())
     formatted = sorted(settings.kafka_home.glob("node-*/data/meta.properties"))
     if formatted and len(formatted) != settings.nodes:
         raise ServerError(
@@ -360,22 +392,26 @@ def prepare_kafka(settings: Settings) -> None:
         format_storage(settings)
 
 
-def fetch_jars() -> None:
+def fetch(what: str, pom: Path, goal: str, folder: Path) -> None:
+    """Have Maven's dependency plugin put what `pom` names into `folder`, once."""
+    if folder.exists():
+        return
     need("mvn", package="maven")
-    print(f"fetching the jars of Kafka {kafka_version()}", file=sys.stderr)
-    partial = jars().with_name(jars().name + ".part")
-    command = ["mvn", "--quiet", "--batch-mode", "-Dstyle.color=never", "--file", str(POM)]
-    command += ["dependency:copy-dependencies", "-DincludeScope=runtime", f"-DoutputDirectory={partial}"]
+    print(f"fetching {what}", file=sys.stderr)
+    partial = folder.with_name(folder.name + ".part")
+    command = ["mvn", "--quiet", "--batch-mode", "-Dstyle.color=never", "--file", str(pom)]
+    command += [f"dependency:{goal}", "-DincludeScope=runtime", f"-DoutputDirectory={partial}"]
+    command += [f"-DmarkersDirectory={STATE / 'maven-markers'}", "-DoverWriteReleases=true"]
     said = ""
     for pause in (0, 3, 10):  # a repository may be busy for a moment
         time.sleep(pause)
         shutil.rmtree(partial, ignore_errors=True)
         fetched = subprocess.run(command, capture_output=True, text=True, check=False)
         if fetched.returncode == 0:
-            partial.rename(jars())
+            partial.rename(folder)
             return
         said = fetched.stdout[-2000:] + fetched.stderr[-2000:]
-    raise ServerError(f"Maven could not fetch Kafka's jars:\n{said}")
+    raise ServerError(f"Maven could not fetch {what}:\n{said}")
 
 
 def format_storage(settings: Settings) -> None:
@@ -474,6 +510,42 @@ def redis_answers(port: int) -> bool:
         with socket.create_connection((HOST, port), timeout=2) as connection:
             connection.sendall(b"PING\r\n")
             return connection.recv(64).startswith(b"+PONG")
+    except OSError:
+        return False
+
+
+# ------------------------------------------------------------------------------------------ registry
+
+
+def registry_version() -> str:
+    return pom_version(REGISTRY_POM, "registry.version")
+
+
+def registry_jars() -> Path:
+    return STATE / f"registry-jars-{registry_version()}"
+
+
+def prepare_registry() -> None:
+    fetch(f"Apicurio Registry {registry_version()}", REGISTRY_POM, "unpack-dependencies", registry_jars())
+
+
+def registry_command(port: int, home: Path) -> list[str]:
+    """One process that keeps its schemas in a file: a restart finds them with their ids."""
+    options = {
+        "quarkus.http.host": HOST,
+        "quarkus.http.port": port,
+        "quarkus.datasource.jdbc.url": f"jdbc:h2:file:{home / 'data' / 'registry'}",
+        "quarkus.datasource.jdbc.initial-size": 2,
+        "quarkus.datasource.jdbc.min-size": 2,
+    }
+    flags = ["-Xmx256m", "-XX:TieredStopAtLevel=1", *(f"-D{key}={value}" for key, value in options.items())]
+    return ["java", *flags, "-jar", str(registry_jars() / f"apicurio-registry-app-{registry_version()}-runner.jar")]
+
+
+def registry_answers(port: int) -> bool:
+    try:
+        with urllib.request.urlopen(f"http://{HOST}:{port}{REGISTRY_API}/subjects", timeout=2) as answer:
+            return bool(answer.status == 200)
     except OSError:
         return False
 

@@ -90,6 +90,7 @@ class Treatment(Struct, frozen=True, array_like=True):
     assignment_id: str
     propensity: float
     at_ms: int
+    pool: str = ""  # where it is not that of the home market: of an imported relation
 
 
 class Pending(Struct, frozen=True, array_like=True, order=True):
@@ -155,6 +156,7 @@ class Profile(Browser, array_like=True, kw_only=True):
     wish: str = ""  # manual or never, before which the model's choice stands back
     wish_advisor: str | None = None
     born: int = 0  # tells this profile from another of the same customer, before or after an erasure
+    merged: list[str] = []  # the accounts merged into this one, the last ones
 
 
 def new_profile(customer_id: str, at_ms: int) -> Profile:
@@ -168,6 +170,7 @@ def new_visitor(visitor_id: str, at_ms: int) -> Visitor:
 _encoder = msgspec.msgpack.Encoder()
 encode = _encoder.encode
 decode_profile = msgspec.msgpack.Decoder(Profile).decode
+decode_account = msgspec.msgpack.Decoder(Profile | str).decode  # of an account that ended only where it went is kept
 decode_visitor = msgspec.msgpack.Decoder(Visitor).decode
 
 
@@ -204,9 +207,14 @@ def _hash(content: str | bytes, size: int) -> bytes:
     return blake2b(content.encode() if isinstance(content, str) else content, digest_size=size).digest()
 
 
+def known_ids(known: bytes, size: int) -> list[bytes]:
+    """The remembered entries, each of `size` bytes, oldest first."""
+    return [known[start : start + size] for start in range(0, len(known), size)]
+
+
 def _holds(known: bytes, entry: bytes) -> bool:
     """Whether one of the equally long entries is this one."""
-    return entry in known and any(known.startswith(entry, start) for start in range(0, len(known), len(entry)))
+    return entry in known and entry in known_ids(known, len(entry))
 
 
 # ---- folds -----------------------------------------------------------------------------------------------------------

@@ -14,7 +14,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from hashlib import sha1
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 from urllib.parse import urlsplit
 
 from redis import Redis
@@ -36,7 +36,7 @@ from redis.exceptions import (
 )
 from redis.retry import Retry
 
-from features.store import NOWHERE, Applied, Loaded, Position, seen
+from features.store import NOWHERE, Applied, Asked, Loaded, Move, Position, seen
 from schemas.errors import BrokenPromise, SettingsError, StoreUnavailable
 from schemas.records import Seen, Write
 
@@ -48,6 +48,9 @@ _PASSING = (
     TryAgainError, AskError,
 )  # fmt: skip
 _PASSING_CODES = frozenset({"MISCONF", "NOREPLICAS", "BUSY", "UNKILLABLE"})  # those redis-py has no class for
+
+
+Item = TypeVar("Item")
 
 
 class _Script(NamedTuple):
@@ -82,29 +85,33 @@ class RedisStore:
         return _decode(at)
 
     def load(self, partition: int, keys: Iterable[str], due_by_ms: int) -> Loaded:
-        wanted = [*keys]
+        return self.load_each([Asked(partition, keys, due_by_ms)])[0]
+
+    def load_each(self, asked: Sequence[Asked]) -> list[Loaded]:
+        listed = [Asked(partition, [*keys], due_by_ms) for partition, keys, due_by_ms in asked]
         with self._answering():
-            (at, *values), (scored, due_values) = self._look(partition, wanted, due_by_ms)
-        due = tuple((int(float(ms)), key.decode()) for key, ms in zip(scored[::2], scored[1::2], strict=True))
-        found = dict(zip(wanted, values, strict=True)) | {
-            key: value for (_, key), value in zip(due, due_values, strict=True)
-        }
-        return Loaded(_decode(at), {key: value for key, value in found.items() if value is not None}, due)
+            answers = [answer for some in self._together(listed) for answer in self._look(some)]
+        return [_loaded(one, *pair) for one, *pair in zip(listed, answers[::2], answers[1::2], strict=True)]
 
-    def _look(self, partition: int, wanted: Sequence[str], due_by_ms: int) -> Any:  # what redis-py parsed
+    def _look(self, asked: Sequence[Asked]) -> list[Any]:  # what redis-py parsed
         """One transaction. Values asked for by name don't pass through Lua, which would double their price."""
-        keys = self._state(partition), self._due(partition)
 
-        def ask(script: str, name: str) -> Any:
+        def ask(script: str, name: str) -> list[Any]:
             with self._client.pipeline(transaction=True) as together:
-                together.hmget(keys[0], [POSITION, *wanted])
-                together.execute_command(script, name, 2, *keys, due_by_ms)
-                return together.execute()
+                for partition, wanted, due_by_ms in asked:
+                    keys = self._state(partition), self._due(partition)
+                    together.hmget(keys[0], [POSITION, *wanted])
+                    together.execute_command(script, name, 2, *keys, due_by_ms)
+                return _answered(together.execute(raise_on_error=False))
 
         try:
             return ask("EVALSHA", DUE.sha)
         except NoScriptError:
             return ask("EVAL", DUE.text)
+
+    def _together(self, items: Sequence[Item]) -> Iterable[Sequence[Item]]:
+        """What may be sent at once: all of it, but on a cluster, where partitions lie on different nodes, each alone."""
+        return [[item] for item in items] if isinstance(self._client, RedisCluster) else [items]
 
     def read(self, keys: Mapping[str, int]) -> dict[str, Seen]:
         held_by: dict[int, list[str]] = {}
@@ -121,14 +128,26 @@ class RedisStore:
         }
 
     def apply(self, partition: int, before: int, after: Position, writes: Sequence[Write]) -> Applied:
-        arguments = _arguments(before, after, writes)
-        keys = self._state(partition), self._due(partition)
+        return self.apply_each([Move(partition, before, after, writes)])[0]
+
+    def apply_each(self, moves: Sequence[Move]) -> list[Applied]:
         with self._answering():
-            try:
-                answer = self._client.evalsha(COMMIT.sha, 2, *keys, *arguments)
-            except NoScriptError:  # a new server, or one that was told to forget
-                answer = self._client.eval(COMMIT.text, 2, *keys, *arguments)
-        return Applied(answer.decode())
+            return [Applied(answer.decode()) for some in self._together(moves) for answer in self._move(some)]
+
+    def _move(self, moves: Sequence[Move]) -> list[Any]:  # as `_look`
+        """No transaction: each script is one. A partition that has moved when the script must be sent anew says ALREADY."""
+
+        def tell(script: str, name: str) -> list[Any]:
+            with self._client.pipeline(transaction=False) as together:
+                for partition, before, after, writes in moves:
+                    keys = self._state(partition), self._due(partition)
+                    together.execute_command(script, name, 2, *keys, *_arguments(before, after, writes))
+                return _answered(together.execute(raise_on_error=False))
+
+        try:
+            return tell("EVALSHA", COMMIT.sha)
+        except NoScriptError:  # a new server, or one that was told to forget
+            return tell("EVAL", COMMIT.text)
 
     def clear(self, partition: int) -> None:
         with self._answering():
@@ -159,7 +178,28 @@ class RedisStore:
         with self._answering():
             return tuple(warning for info in self._servers() for warning in _verify(info, self._where))
 
-    def _servers(self) -> list[dict[str, Any]]:  # INFO is a table of texts and numbers
+    def information(self) -> list[dict[str, Any]]:  # INFO is a table of texts and numbers
+        """What each server says of itself in INFO."""
+        with self._answering():
+            return self._servers()
+
+    def saves(self) -> str | None:
+        """When the server writes its memory to disk, as its `save` setting has it; None where it does not tell."""
+        try:
+            with self._answering():
+                told: Any = self._client.config_get("save") if isinstance(self._client, Redis) else {}  # as `position`
+        except BrokenPromise:  # a managed server keeps CONFIG to itself
+            return None
+        save: str | None = told.get("save")
+        return save
+
+    def now_ms(self) -> int:
+        """The server's clock; on a cluster that of the node of partition 0."""
+        with self._answering():
+            text = "local now = redis.call('TIME'); return now[1] * 1000 + math.floor(now[2] / 1000)"
+            return int(self._client.eval(text, 1, self._state(0)))
+
+    def _servers(self) -> list[dict[str, Any]]:  # as `information`
         if isinstance(self._client, RedisCluster):
             return [*self._client.info(target_nodes=RedisCluster.PRIMARIES).values()]
         return [self._client.info()]
@@ -178,7 +218,7 @@ class RedisStore:
         except (RedisError, RedisClusterException) as error:
             if _passes(error):
                 raise StoreUnavailable(
-                    f"store {self._where}: expected an answer, got {error!r}; nothing is lost: check that the server runs, "
+                    f"store {self._where}: expected an answer, got {type(error).__name__}: {error}; nothing is lost: check that the server runs, "
                     "is reachable and has memory left"
                 ) from error
             raise BrokenPromise(f"store {self._where}: refused a command as wrong: {error}") from error
@@ -204,6 +244,22 @@ def _connect(url: str, timeout_s: float) -> "Redis | RedisCluster":
         socket_connect_timeout=timeout_s,
     )
     return Redis.from_pool(pool)
+
+
+def _loaded(asked: Asked, told: Sequence[Any], fallen_due: Sequence[Any]) -> Loaded:  # Any: what redis-py parsed
+    (at, *values), (scored, due_values) = told, fallen_due
+    due = tuple((int(float(ms)), key.decode()) for key, ms in zip(scored[::2], scored[1::2], strict=True))
+    found = dict(zip(asked.keys, values, strict=True))
+    found |= {key: value for (_, key), value in zip(due, due_values, strict=True)}
+    return Loaded(_decode(at), {key: value for key, value in found.items() if value is not None}, due)
+
+
+def _answered(answers: list[Any]) -> list[Any]:  # Any: as above
+    """A pipeline's answers; of errors the first is raised as the server said it, for redis-py would put words before it."""
+    for answer in answers:
+        if isinstance(answer, Exception):
+            raise answer
+    return answers
 
 
 def _arguments(before: int, after: Position, writes: Sequence[Write]) -> list[str | bytes | int]:

@@ -28,7 +28,8 @@ LATEST_AHEAD_MS = 86_400_000  # a shop's clock may be this far before the broker
 Headers = Iterable[tuple[str, bytes | None]]
 Class = type[Any]  # Any: one of the event classes; a union of them is no type[] for msgspec
 
-# The events that belong on a topic. A topic with one type needs no mention of it; on the others JSON says which.
+# The events that belong on a topic. A topic with one type needs no mention of it; on the others JSON says which, but for
+# those in UNTYPED.
 TOPIC_EVENTS: Mapping[str, tuple[Class, ...]] = {
     "orders": (events.OrderPlaced,),
     "returns": (events.ItemsReturned,),
@@ -39,6 +40,7 @@ TOPIC_EVENTS: Mapping[str, tuple[Class, ...]] = {
         events.AssignmentWished,
         events.CustomersMerged,
         events.ProfileMoved,
+        events.EventForwarded,
     ),
     "roster": (events.AdvisorChanged, events.PoolChanged),
     "contacts": (events.ContactReported, events.RelationImported),
@@ -50,6 +52,13 @@ TOPIC_EVENTS: Mapping[str, tuple[Class, ...]] = {
     "snapshots": (events.SnapshotPublished,),
     "batch-log": (events.BatchCommitted,),
 }
+UNTYPED: Mapping[str, Class] = {"roster": events.AdvisorChanged, "contacts": events.ContactReported}
+
+# What one of our processors tells another over a topic that others write to. It is believed as it stands, so it is not
+# taken from JSON, which any shop may send; who may write to the topic at all is for Kafka's access control.
+OUR_OWN = frozenset({events.ProfileMoved, events.EventForwarded})
+
+_UNREADABLE = (msgspec.MsgspecError, RecursionError, UnicodeDecodeError)  # what decoding JSON raises
 _CLASSES: Mapping[str, Class] = {event.__name__: event for event in get_args(events.Event)}
 _FROM_OUTSIDE = frozenset(get_args(events.Incoming))
 
@@ -61,6 +70,7 @@ class _Topic(NamedTuple):
     names: tuple[str, ...]
     json: msgspec.json.Decoder[Any]  # by the `type` field, or the topic's only type
     json_by_type: Mapping[bytes, msgspec.json.Decoder[Any]]  # by the last part of ce_type
+    names_in_json: tuple[str, ...]
 
 
 class _Reader(NamedTuple):
@@ -99,7 +109,7 @@ def read_event(
     """What a record of `topic` says, or the fault that keeps it from saying it.
 
     `timestamp_ms` is the broker's time of the record (0: unknown), that no event may be far ahead of. A record without
-    a type takes its topic's; of a key twice in JSON the last counts. Raises RegistryUnavailable, and nothing else.
+    a type takes its topic's only or usual one; of a key twice in JSON the last counts. Raises RegistryUnavailable, and nothing else.
     """
     if not value:
         return faults.no_value() if value is None else faults.empty()
@@ -136,25 +146,34 @@ def _read_avro(topic: str, known: _Topic, value: bytes, schemas: Schemas) -> Any
 
 
 def _read_json(topic: str, known: _Topic, value: bytes, headers: Headers) -> Any:
-    decoder = known.json
+    decoder, allowed = known.json, known.names_in_json
     for name, content in headers:
         if name == "ce_type" and content is not None:
             found = known.json_by_type.get(content.rpartition(b".")[2])
             if found is None:
-                return faults.misplaced("ce_type", topic, known.names, content.decode("utf-8", "replace"))
-            decoder = found
+                return faults.misplaced("ce_type", topic, known.names_in_json, content.decode("utf-8", "replace"))
+            decoder, allowed = found, (found.type.__name__,)
     try:
         return decoder.decode(value)
-    except (msgspec.MsgspecError, RecursionError, UnicodeDecodeError) as error:
-        allowed = known.names if decoder is known.json else (decoder.type.__name__,)
+    except _UNREADABLE as error:
+        if len(allowed) > 1 and topic in UNTYPED and _says_no_type(value):
+            return _read_json(topic, known, value, (("ce_type", UNTYPED[topic].__name__.encode()),))
         return _json_fault(topic, allowed, value, error)
+
+
+def _says_no_type(value: bytes) -> bool:
+    try:
+        data = msgspec.json.decode(value)
+    except _UNREADABLE:
+        return False
+    return isinstance(data, dict) and "type" not in data
 
 
 def _json_fault(topic: str, allowed: tuple[str, ...], value: bytes, error: Exception) -> Fault:
     """The typed decoder stops at the first thing it finds: whether the rest is JSON at all decides the class."""
     try:
         data = msgspec.json.decode(value)
-    except (msgspec.MsgspecError, RecursionError, UnicodeDecodeError) as malformed:
+    except _UNREADABLE as malformed:
         return faults.bad_json(malformed, value)
     if not isinstance(error, msgspec.ValidationError):
         return faults.bad_json(error, value)
@@ -179,6 +198,12 @@ def _plausible(event: Any, timestamp_ms: int) -> Any:
             return faults.nobody()
         if event.price_minor is not None and event.currency is None:
             return faults.no_currency(event.price_minor)
+    elif kind is events.AdvisorChanged:
+        for number, absence in enumerate(event.absences):
+            if absence.until_ms <= absence.from_ms:
+                return faults.backwards(f"absences[{number}].until_ms", absence.from_ms, absence.until_ms)
+    elif kind is events.CustomersMerged and event.customer_id == event.into_customer_id:
+        return faults.into_itself(event.customer_id)
     return event
 
 
@@ -213,6 +238,8 @@ def event_id(event: events.Event) -> str:
             return f"{event.customer_id}/{event.occurred_at_ms}"
         case events.AdvisorChanged():
             return f"{event.advisor_id}/{event.occurred_at_ms}"
+        case events.PoolChanged():
+            return f"{event.pool}/{event.occurred_at_ms}"
     return str(getattr(event, _ID_FIELDS[type(event)]))
 
 
@@ -242,12 +269,13 @@ _ID_FIELDS: Mapping[Class, str] = dict.fromkeys(get_args(events.Outgoing), "id")
 
 
 def _topic(classes: tuple[Class, ...]) -> _Topic:
-    union: Any = classes[0]  # Any: a union is a form, not a type
-    for event in classes[1:]:
+    in_json = [event for event in classes if event not in OUR_OWN]
+    union: Any = in_json[0]  # Any: a union is a form, not a type
+    for event in in_json[1:]:
         union = union | event
-    by_type = {event.__name__.encode(): msgspec.json.Decoder(event) for event in classes}
-    names = tuple(event.__name__ for event in classes)
-    return _Topic(frozenset(classes), names, msgspec.json.Decoder(union), by_type)
+    by_type = {event.__name__.encode(): msgspec.json.Decoder(event) for event in in_json}
+    names, names_in_json = (tuple(event.__name__ for event in some) for some in (classes, in_json))
+    return _Topic(frozenset(classes), names, msgspec.json.Decoder(union), by_type, names_in_json)
 
 
 _TOPICS = {topic: _topic(classes) for topic, classes in TOPIC_EVENTS.items()}

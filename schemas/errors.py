@@ -7,6 +7,8 @@ MaitredError
 ├── StoreUnavailable       the store does not answer
 ├── LogUnavailable         Kafka does not answer
 │   └── CommitUnsettled    a transaction's outcome is not known, or it was aborted or fenced
+├── SinkUnavailable        a sink can't take what it is given, and a person must mend it
+├── WorkerEnded            the worker that the demo started ended by itself
 ├── BrokenPromise          a guarantee of ours does not hold: stop before an offset moves
 │   ├── StoreAhead         the store has seen more entries than the batch log holds
 │   └── SequenceBroken     entries or offsets do not follow one another
@@ -52,6 +54,22 @@ class LogUnavailable(MaitredError):
 
 class CommitUnsettled(LogUnavailable):
     """Settle it by recovery: a new producer, then the end of the batch log tells what happened."""
+
+
+class SinkUnavailable(MaitredError):
+    """Nothing is lost: what is not delivered comes again, once the cause is mended and the process started anew."""
+
+    def __init__(self, where: str, expected: str, got: object, cure: str) -> None:
+        super().__init__(f"{where}: expected {expected}, got {got}; {cure}")
+        self.where, self.expected, self.got, self.cure = where, expected, got, cure
+
+
+class WorkerEnded(MaitredError):
+    """`last_words` is the end of its log."""
+
+    def __init__(self, text: str, last_words: str) -> None:
+        super().__init__(f"{text}\n{last_words}")
+        self.last_words = last_words
 
 
 class BrokenPromise(MaitredError):

@@ -246,6 +246,18 @@ class ProfileMoved(Struct, frozen=True, kw_only=True, tag=True):
     from_customer_id: str
     occurred_at_ms: int
     profile: bytes
+    passed: tuple[str, ...] = ()
+
+
+class EventForwarded(Struct, frozen=True, kw_only=True, tag=True):
+    """What came under an account that had ended, on its way to the one that goes on: the event as it came, as JSON."""
+
+    id: str
+    customer_id: str
+    from_customer_id: str
+    occurred_at_ms: int
+    event: str
+    visitor_id: str | None = None
 
 
 class AdvisorAssigned(Struct, frozen=True, kw_only=True, tag=True):
@@ -404,7 +416,7 @@ Incoming = (
     | AdvisorChanged | PoolChanged | RelationImported | ContactReported
 )  # fmt: skip
 Outgoing = (
-    CustomerScored | CustomerStanding | ProfileMoved | AdvisorAssigned | AssignmentWithheld | AssignmentEnded | TierChanged
-    | ExampleReady | SnapshotPublished | BatchCommitted
+    CustomerScored | CustomerStanding | ProfileMoved | EventForwarded | AdvisorAssigned | AssignmentWithheld
+    | AssignmentEnded | TierChanged | ExampleReady | SnapshotPublished | BatchCommitted
 )  # fmt: skip
 Event = Incoming | Outgoing

@@ -109,6 +109,16 @@ def no_currency(price_minor: int) -> Fault:
     return Fault("invalid", "currency", f"the currency of price_minor {price_minor}", "null", "send price and currency")
 
 
+def backwards(field: str, from_ms: int, until_ms: int) -> Fault:
+    cure = "say the first moment of the absence, and the first after it"
+    return Fault("invalid", field, f"a time after from_ms {from_ms}", shown(until_ms), cure)
+
+
+def into_itself(customer_id: str) -> Fault:
+    cure = "name the account that ends in customer_id, and the one that goes on in into_customer_id"
+    return Fault("invalid", "into_customer_id", "another customer than customer_id", shown(customer_id), cure)
+
+
 def violated(error: msgspec.ValidationError, event: type, data: object) -> Fault:
     """What msgspec found, with the value it found at that place in `data`."""
     found = _AT.match(str(error))

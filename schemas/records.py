@@ -15,7 +15,9 @@ from schemas.events import Event, Exclusion, OutsideRead, SequenceRun
 class Fault(Struct, frozen=True):
     """Why a record can't be used, in four answers: where, what was expected, what came, and the cure."""
 
-    error: str  # the class: undecodable, unknown_schema, invalid, wrong_currency, absurd_time, conflict, too_large, unknown_assignment, core
+    # The class: undecodable, unknown_schema, invalid, wrong_currency, absurd_time, too_large; conflict (it contradicts what
+    # is known), unknown_assignment, unknown_advisor; core (the core failed on it).
+    error: str
     field: str
     expected: str
     got: str
@@ -102,6 +104,14 @@ class Announcement(NamedTuple):
     event: Event
 
 
+class Retraction(NamedTuple):
+    """A tombstone: what a compacted topic holds of a key holds no more, because of the event with this id."""
+
+    topic: str
+    key: str
+    because: str
+
+
 class Rejection(NamedTuple):
     """A record set aside, unchanged, with what is wrong with it."""
 
@@ -116,7 +126,7 @@ class Reroute(NamedTuple):
     partition: int
 
 
-Output = Announcement | Rejection | Reroute
+Output = Announcement | Retraction | Rejection | Reroute
 
 
 class Decision(Struct, frozen=True):

@@ -120,6 +120,9 @@ class ConfluentRegistry:
                             "run `maitred schemas register`")  # fmt: skip
         return problems
 
+    def close(self) -> None:
+        self._client.close()
+
     def _schema(self, name: str) -> "Schema":
         from confluent_kafka.schema_registry import Schema  # noqa: PLC0415  # as above
 

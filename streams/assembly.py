@@ -5,7 +5,7 @@ Tests call this too, so that what they try is what runs in earnest.
 
 import time
 from collections import Counter
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from functools import cache
 from uuid import uuid4
 
@@ -19,11 +19,11 @@ from schemas.errors import SequenceBroken
 from schemas.events import BatchCommitted, Event
 from schemas.records import Fault, Seen
 from schemas.registry import Registry, open_registry
-from streams.commit import Committed, Committer
+from streams.commit import Committed, Committer, Watch
 from streams.intake import Intake
 from streams.kafka.client import kafka_config
 from streams.kafka.log import KafkaLog
-from streams.log import Clock, Log, Message
+from streams.log import Clock, Log, Message, TopicPartition
 from streams.messages import BATCH_LOG, Wire
 from streams.policies import assignment_policy, intake_policy, learn_policy, scoring_policy
 from streams.processors import Assigner, Learner, Processor, Scorer
@@ -41,6 +41,7 @@ class Station(Struct):
     name: str
     shell: Shell
     is_draining: bool = False
+    drained: Callable[[], Mapping[TopicPartition, int]] = dict  # where sources end whose records are all committed
     counts: Counter[str] = field(default_factory=Counter)
 
     def note(self, committed: Iterable[Committed]) -> None:
@@ -56,8 +57,8 @@ class Assembly(Struct, frozen=True):
     stations: tuple[Station, ...]
 
 
-def assemble(settings: Settings) -> Assembly:
-    """The stations this worker runs, each connected but not yet a member of its group.
+def assemble(settings: Settings, watch: Callable[[str], Watch] | None = None) -> Assembly:
+    """The stations this worker runs, each connected but not yet a member of its group; `watch` makes each its onlooker.
 
     Raises `SettingsError` where the store's server would lose state by itself.
     """
@@ -69,12 +70,20 @@ def assemble(settings: Settings) -> Assembly:
         for warning in store.verify_server():
             structlog.get_logger().warning("store", processor=name, warning=warning)
         log = KafkaLog(kafka_config(settings), name, processor.sources, instance)
-        stations.append(station(processor, log, store, registry, settings))
+        made = station(processor, log, store, registry, settings, watch=watch(name) if watch else None)
+        made.drained = log.drained
+        stations.append(made)
     return Assembly(instance, tuple(stations))
 
 
 def station(
-    processor: Processor, log: Log, store: Store, registry: Registry, settings: Settings, clock: Clock | None = None
+    processor: Processor,
+    log: Log,
+    store: Store,
+    registry: Registry,
+    settings: Settings,
+    clock: Clock | None = None,
+    watch: Watch | None = None,
 ) -> Station:
     """A shell around a processor: the wiring that worker and simulation share."""
     clock = clock or (lambda: time.time_ns() // 1_000_000)
@@ -87,7 +96,8 @@ def station(
     intake = Intake(processor.sources, reader(schemas), intake_policy(settings))
     names = wire.batch_log(processor.name), wire.changelog(processor.name)
     recovery = Recovery(processor.name, log, store, *names, entry_reader(schemas), clock)
-    return Station(processor.name, Shell(intake, Committer(processor, log, store, wire, clock), recovery, log, clock))
+    committer = Committer(processor, log, store, wire, clock, watch)
+    return Station(processor.name, Shell(intake, committer, recovery, log, clock))
 
 
 def reader(schemas: Schemas) -> Callable[[Message], Event | Fault]:

@@ -7,17 +7,43 @@ what the store still lacks, and the entry number keeps the store from taking a b
 """
 
 from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
+from pathlib import Path
+from traceback import extract_tb
+from typing import Literal, Protocol
 
 from msgspec import Struct
 from msgspec.structs import replace
 
-from features.store import Applied, Position, Store
+from features.store import Applied, Move, Position, Store
 from schemas.errors import BrokenPromise, StoreUnavailable
 from schemas.events import BatchCommitted, Exclusion
-from schemas.records import Batch, Decision, Fault, Needs, Record, Run, Seen, State, sequence_of
+from schemas.records import Batch, Decision, Fault, Record, Run, State, sequence_of
+from streams.loading import Loader, Ready
 from streams.log import Clock, Log, OutMessage, TopicPartition
 from streams.messages import Wire
 from streams.processors import Processor
+
+Pieces = Mapping[int, tuple[Run, ...]]
+Step = Literal["load", "decide", "transaction", "apply"]
+
+
+class Watch(Protocol):
+    """Who looks on while a commit goes through its steps, for metrics and traces. It changes nothing."""
+
+    def commit(self, pieces: Pieces) -> AbstractContextManager[object]: ...
+
+    def step(self, step: Step) -> AbstractContextManager[object]: ...
+
+
+class Unwatched:
+    """The `Watch` that sees nothing."""
+
+    def commit(self, _pieces: Pieces) -> AbstractContextManager[object]:
+        return nullcontext()
+
+    def step(self, _step: Step) -> AbstractContextManager[object]:
+        return nullcontext()
 
 
 class Committed(Struct, frozen=True):
@@ -36,54 +62,41 @@ class _Decided(Struct, frozen=True):
 class Committer:
     """Takes batches of one processor through decision, transaction and store. `entries` is where each partition stands."""
 
-    def __init__(self, processor: Processor, log: Log, store: Store, wire: Wire, clock: Clock) -> None:
+    def __init__(
+        self, processor: Processor, log: Log, store: Store, wire: Wire, clock: Clock, watch: Watch | None = None
+    ) -> None:
         self.processor, self.log, self.store, self.wire, self.clock = processor, log, store, wire, clock
+        self.loader = Loader(processor, store)
+        self.watch: Watch = watch or Unwatched()
         self.entries: dict[int, int] = {}
 
-    def process(self, pieces: Mapping[int, tuple[Run, ...]]) -> list[Committed]:
+    def process(self, pieces: Pieces) -> list[Committed]:
         """Decide and commit one batch per partition; when this returns, log and store agree.
 
         Raises `CommitUnsettled` where recovery must find out what happened, `StoreUnavailable` where the store is gone:
         the transaction may be committed by then, and recovery brings the store up to it.
         """
-        self.processor.prepare()
-        decided = [self._decide_one(Batch(p, self.entries[p], runs)) for p, runs in sorted(pieces.items())]
-        ends = self._commit(decided)
-        for item in decided:
-            self._apply(item, ends)
+        with self.watch.commit(pieces):
+            self.processor.prepare()
+            with self.watch.step("load"):
+                ready = self.loader.load([Batch(p, self.entries[p], runs) for p, runs in sorted(pieces.items())])
+            with self.watch.step("decide"):
+                decided = [self._decide(item) for item in ready]
+            with self.watch.step("transaction"):
+                ends = self._commit(decided)
+            with self.watch.step("apply"):
+                self._apply(decided, ends)
         return [Committed(item.batch, item.decision) for item in decided]
 
     # ---- decide --------------------------------------------------------------------------------------------------
 
-    def _decide_one(self, batch: Batch) -> _Decided:
+    def _decide(self, ready: Ready) -> _Decided:
         try:
-            return self._decide(batch)
+            batch, decision = decide_setting_aside(self.processor, ready.state, ready.batch)
         except BrokenPromise as error:
-            error.partition = batch.partition
+            error.partition = ready.batch.partition
             raise
-
-    def _decide(self, batch: Batch) -> _Decided:
-        state, position = self._load(batch)
-        if position.entry != batch.entry:
-            raise StoreUnavailable(
-                f"{self.processor.name}[{batch.partition}]: the store stands at entry {position.entry}, expected {batch.entry}"
-            )
-        batch, decision = decide_setting_aside(self.processor, state, batch)
-        return _Decided(batch, decision, position)
-
-    def _load(self, batch: Batch) -> tuple[State, Position]:
-        needs = self.processor.needs(batch)
-        loaded = self.store.load(batch.partition, needs.keys, needs.due_by_ms)
-        values = dict(loaded.values)
-        if missing := self.processor.companions(key for _, key in loaded.due) - needs.keys:
-            more = self.store.load(batch.partition, missing, -1)
-            if more.position != loaded.position:
-                raise StoreUnavailable(f"{self.processor.name}[{batch.partition}]: the store was set back meanwhile")
-            values.update(more.values)
-        return State(values, self._outside(needs), loaded.due), loaded.position
-
-    def _outside(self, needs: Needs) -> Mapping[str, Seen]:
-        return self.store.read(needs.outside) if needs.outside else {}
+        return _Decided(batch, decision, ready.position)
 
     # ---- commit --------------------------------------------------------------------------------------------------
 
@@ -102,13 +115,21 @@ class Committer:
 
     # ---- let the store follow ------------------------------------------------------------------------------------
 
-    def _apply(self, item: _Decided, ends: Mapping[TopicPartition, int]) -> None:
+    def _apply(self, decided: Sequence[_Decided], ends: Mapping[TopicPartition, int]) -> None:
+        moves = [self._move(item, ends) for item in decided]
+        for move in moves:
+            self.entries[move.partition] = move.after.entry
+        for move, applied in zip(moves, self.store.apply_each(moves), strict=True):
+            if applied is Applied.BEHIND:
+                raise StoreUnavailable(
+                    f"{self.processor.name}[{move.partition}]: the store fell behind entry {move.before}"
+                )
+
+    def _move(self, item: _Decided, ends: Mapping[TopicPartition, int]) -> Move:
         partition, entry = item.batch.partition, item.batch.entry
         changelog = self.wire.changelog(self.processor.name)
         after = Position(entry + 1, ends.get((changelog, partition), item.position.changelog_offset), self.clock())
-        self.entries[partition] = entry + 1
-        if self.store.apply(partition, entry, after, item.decision.writes) is Applied.BEHIND:
-            raise StoreUnavailable(f"{self.processor.name}[{partition}]: the store fell behind entry {entry}")
+        return Move(partition, entry, after, item.decision.writes)
 
 
 def next_offsets(batch: Batch) -> dict[TopicPartition, int]:
@@ -157,14 +178,14 @@ def _culprit(processor: Processor, state: State, batch: Batch, error: Exception)
     low, high = 0, len(records)  # the first `low` records can be decided, the first `high` cannot
     if not records or _fails(processor, state, up_to(batch, 0)):
         raise BrokenPromise(
-            f"{processor.name}[{batch.partition}]: what fell due could not be decided: {error!r}"
+            f"{processor.name}[{batch.partition}]: what fell due could not be decided: {named(error)}"
         ) from error
     while high - low > 1:
         middle = (low + high) // 2
         low, high = (low, middle) if _fails(processor, state, up_to(batch, middle)) else (middle, high)
     culprit = records[high - 1]
     if isinstance(culprit.event, Fault):
-        raise BrokenPromise(f"{processor.name}: {culprit.where} fails even when set aside: {error!r}") from error
+        raise BrokenPromise(f"{processor.name}: {culprit.where} fails even when set aside: {named(error)}") from error
     return culprit
 
 
@@ -189,7 +210,18 @@ def up_to(batch: Batch, count: int) -> Batch:
 
 
 def mark(batch: Batch, culprit: Record, error: Exception) -> Batch:
-    return exclude(batch, {(culprit.topic, culprit.offset): undigested(repr(error)[:200])})
+    return exclude(batch, {(culprit.topic, culprit.offset): undigested(named(error))})
+
+
+def named(error: Exception) -> str:
+    """An error of the core by kind and place. Its message stays out of logs and the batch log: it may quote the record.
+
+    >>> named(KeyError("c-17"))
+    'KeyError'
+    """
+    frames = extract_tb(error.__traceback__)
+    place = f" at {Path(frames[-1].filename).name}:{frames[-1].lineno}" if frames else ""
+    return f"{type(error).__name__}{place}"
 
 
 def undigested(error: str) -> Fault:

@@ -12,6 +12,8 @@ from schemas.events import (
     CustomerStanding,
     Event,
     ExampleReady,
+    PoolChanged,
+    RelationImported,
 )
 from schemas.ids import partition_of
 from schemas.records import Fault, Output, Record, Rejection, Reroute
@@ -24,7 +26,7 @@ TOO_LARGE_TO_MOVE = Fault(
     "more",
     "send less with it, and partition by murmur2 of the key",
 )
-BY_POOL = (CustomerScored, CustomerStanding, AdvisorChanged, ContactReported)
+BY_POOL = (CustomerScored, CustomerStanding, AdvisorChanged, PoolChanged, ContactReported, RelationImported)
 
 
 class Admitted(Struct, frozen=True):

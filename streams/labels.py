@@ -5,16 +5,25 @@ look frozen by then becomes one example; the learner waits for the main horizon 
 """
 
 from features.frozen import Looks
-from features.profile import Profile, remind
+from features.profile import Pending, Profile, remind
 from features.vector import FEATURES_VERSION
 from schemas.events import ExampleReady
 from streams.policy import DAY_MS, Policy
+
+OUTCOME, FORGET_LOOKS = "outcome_", "forget_looks"
 
 
 def schedule_outcomes(profile: Profile, policy: Policy) -> None:
     assert profile.first_purchase is not None
     for days in policy.outcomes_days:
-        remind(profile, profile.first_purchase.at_ms + days * DAY_MS, f"outcome_{days}")
+        remind(profile, profile.first_purchase.at_ms + days * DAY_MS, f"{OUTCOME}{days}")
+
+
+def give_no_examples(profile: Profile) -> None:
+    """Nothing is learnt from this customer; the frozen looks serve second looks until the last horizon, as ever."""
+    outcomes = [item for item in profile.pending if item.kind.startswith(OUTCOME)]
+    others = [item for item in profile.pending if item not in outcomes]
+    profile.pending = sorted([*others, *(Pending(item.due_ms, FORGET_LOOKS) for item in outcomes[-1:])])
 
 
 def examples(

@@ -42,6 +42,12 @@ def wants_second_look(profile: Profile, at_ms: int, policy: Policy) -> bool:
     return 0 <= since_ms <= policy.looks_until_days * DAY_MS + HOUR_MS and profile.looks < policy.looks_kept
 
 
+def stop_looking(profile: Profile) -> None:
+    """No more looks, and no outcomes to wait for: of all that is to be done only the review of tiers remains."""
+    profile.looks = 0
+    profile.pending = [item for item in profile.pending if item.kind == "tier"]
+
+
 def take_look(
     profile: Profile, looks: Looks | None, look: Look, cause: str, model: Model, policy: Policy
 ) -> tuple[CustomerScored, Looks]:
@@ -87,15 +93,15 @@ def _announcement(
     )
 
 
-def brief(profile: Profile, looks: Looks) -> Brief:
-    """What the advisor wants to know before the first contact."""
+def brief(profile: Profile, looks: Looks | None) -> Brief:
+    """What the advisor wants to know before the first contact. What was bought first is known while looks are kept."""
     first = profile.first_purchase
     return Brief(
-        bought=(*looks.skus[:5], *looks.categories),
+        bought=(*looks.skus[:5], *looks.categories) if looks else (),
         looked_at=tuple(profile.viewed),
         returned=tuple(profile.returned),
         first_order_minor=first.net_minor if first else 0,
-        spent_since_minor=profile.outcomes[-1],
+        spent_since_minor=profile.outcomes[-1] if first else 0,
         orders=orders_count(profile, profile.last_seen_ms, "lifetime"),
         price_level_minor=first.net_minor // max(1, first.items) if first else 0,
         language=profile.language,

@@ -7,11 +7,15 @@ from msgspec import Struct
 from schemas.codec import cloud_event_headers, write_event
 from schemas.events import BatchCommitted
 from schemas.ids import partition_of
-from schemas.records import Announcement, Output, Rejection, Reroute, Write
+from schemas.records import Announcement, Output, Rejection, Reroute, Retraction, Write
 from schemas.rejects import rejected_value, rejection_headers
 from streams.log import Message, OutMessage
 
 BATCH_LOG, CHANGELOG, REJECTED = "batch-log", "changelog", "rejected"
+REROUTED_FROM = (
+    "maitred_rerouted_from"  # header of our copy of a record that came on the wrong partition: where it lies
+)
+RETRACTED_BY = "maitred_retracted_by"  # header of a tombstone: the id of the event that ended what it takes back
 LONGEST_KEY = 4_096  # of a rejected record; a longer one is told by hash and head only
 
 
@@ -38,10 +42,13 @@ class Wire:
         match output:
             case Announcement():
                 return self._announcement(output)
+            case Retraction(topic, key, because):
+                partition = partition_of(key, self._partitions(topic))
+                return OutMessage(topic, partition, key.encode(), None, ((RETRACTED_BY, because.encode()),))
             case Rejection():
                 return self._rejection(output)
             case Reroute(record, partition):
-                marked = (*record.headers, ("maitred_rerouted_from", record.where.encode()))
+                marked = (*record.headers, (REROUTED_FROM, record.where.encode()))
                 return OutMessage(record.topic, partition, record.key, record.value, marked, record.timestamp_ms)
 
     def _announcement(self, output: Announcement) -> OutMessage:

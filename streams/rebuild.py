@@ -2,19 +2,22 @@
 
 For more partitions, and for what a lost Kafka or a changed time mode can't be cured of otherwise. Records go over
 unchanged, merged by event time across the old partitions and laid on the new ones by key. Decisions are not copied:
-assignments get new ids, so contacts that name old ones will be rejected by the new assigner and said to be.
+assignments get new ids, so contacts that name old ones will be rejected by the new assigner and said to be. Neither is what
+the scorer wrote to its own sources: re-routed records lie there twice, and merges will move and forward anew.
 """
 
 import re
 from collections import Counter
 from collections.abc import Callable, Iterator
 from heapq import merge
+from typing import Protocol
 
 from msgspec import Struct
 from msgspec.structs import replace
 
 from schemas.codec import Schemas, read_event
 from schemas.errors import SettingsError
+from schemas.events import EventForwarded, ProfileMoved
 from schemas.ids import partition_of
 from schemas.records import Fault
 from schemas.registry import Registry
@@ -23,6 +26,7 @@ from streams.door import subject_of
 from streams.kafka.client import KafkaSettings
 from streams.kafka.reader import KafkaReader
 from streams.log import Message
+from streams.messages import REROUTED_FROM
 from streams.publish import Publisher
 from streams.settings import Settings
 
@@ -73,7 +77,7 @@ def in_event_order(
     """The records of all partitions of a topic with who they are about, by event time, none before its predecessor."""
     readers = [KafkaReader(kafka, f"{settings.namespace}.rebuild") for _ in range(settings.partitions)]
     try:
-        streams = [_timed(reader, topic, partition, schemas) for partition, reader in enumerate(readers)]
+        streams = [in_order(reader, topic, partition, schemas) for partition, reader in enumerate(readers)]
         for _, message, subject in merge(*streams, key=lambda item: item[0]):
             yield message, subject
     finally:
@@ -81,12 +85,22 @@ def in_event_order(
             reader.close()
 
 
-def _timed(
-    reader: KafkaReader, topic: str, partition: int, schemas: Schemas
-) -> Iterator[tuple[int, Message, str | None]]:
+class Reads(Protocol):
+    def read(self, topic: str, partition: int, from_offset: int) -> Iterator[Message]: ...
+
+
+def in_order(reader: Reads, topic: str, partition: int, schemas: Schemas) -> Iterator[tuple[int, Message, str | None]]:
+    """What others published on one partition, each record with the event time reached by then and who it is about."""
     reached_ms = 0
     for message in reader.read(topic, partition, 0):
         event = read_event(topic, message.value, message.headers, schemas, message.timestamp_ms)
+        if isinstance(event, ProfileMoved | EventForwarded) or _is_rerouted(message):
+            continue
         if not isinstance(event, Fault):
             reached_ms = max(reached_ms, event.occurred_at_ms)
         yield reached_ms, message, None if isinstance(event, Fault) else subject_of(event)
+
+
+def _is_rerouted(message: Message) -> bool:
+    """Whether this is our copy of a record that lies, unchanged, on another partition."""
+    return any(name == REROUTED_FROM for name, _ in message.headers)

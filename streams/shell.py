@@ -5,6 +5,7 @@ schedule. `poll` may run on one thread, `cut` and `process` on another: one lock
 a second one guards the buffers, so that records are read while a transaction waits for its answer.
 """
 
+from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
 from threading import RLock
 from typing import NamedTuple
@@ -47,6 +48,8 @@ class Shell:
         )
         self.stopped: dict[int, BrokenPromise] = {}  # partitions that must not go on
         self.failures = 0  # commits that failed since the last that did not
+        self.recoveries = 0  # since the start, as what follows
+        self.errors: Counter[str] = Counter()  # by kind
         self._assigned: set[int] = set()
         self._era = 0
         self._must_recover = False
@@ -134,6 +137,7 @@ class Shell:
                 return ()
             except MaitredError as error:
                 self.failures += 1
+                self.errors[type(error).__name__] += 1
                 self._events.warning("commit_interrupted", error=str(error), kind=type(error).__name__)
                 self.recover_soon()
                 return ()
@@ -161,6 +165,7 @@ class Shell:
             self.log.seek(seeks)
             self._paused.clear()
             self._must_recover = False
+            self.recoveries += 1
 
     # ---- the rest --------------------------------------------------------------------------------------------------
 
@@ -201,6 +206,7 @@ class Shell:
     def _stop(self, partitions: Collection[int] | Mapping[int, object], error: BrokenPromise) -> None:
         """A promise of ours is broken: these partitions stand still, with their offsets where they are."""
         self._events.error("partition_stopped", partitions=sorted(partitions), error=str(error))
+        self.errors[type(error).__name__] += 1
         with self._buffer_lock:
             for partition in partitions:
                 self._forget(partition)

@@ -24,13 +24,17 @@ FOREVER = -1
 
 
 class Topic(NamedTuple):
-    """`retention_ms` is needed for what `cleanup` is "delete"; FOREVER is what replay and rebuild ask for."""
+    """`retention_ms` is needed for what `cleanup` is "delete"; FOREVER is what replay and rebuild ask for.
+
+    What `is_for_others` is kept in gzip, which clients in every language read without another package.
+    """
 
     name: str
     holds: str
     is_partitioned: bool = True  # else it has one partition
     cleanup: Literal["delete", "compact"] = "delete"
     retention_ms: int = FOREVER
+    is_for_others: bool = False
 
     def partitions(self, partitions: int) -> int:
         return partitions if self.is_partitioned else 1
@@ -51,6 +55,7 @@ class Topic(NamedTuple):
             "unclean.leader.election.enable": "false",
             "message.timestamp.type": "CreateTime",
             "max.message.bytes": str(MOST_BYTES),
+            **({"compression.type": "gzip"} if self.is_for_others else {}),
             **kept,
         }
 
@@ -59,15 +64,17 @@ TOPICS: tuple[Topic, ...] = (
     Topic("orders", "orders, by customer"),
     Topic("returns", "returns and cancellations, by customer"),
     Topic("browse", "what was looked at, by customer or visitor"),
-    Topic("privacy", "consent, erasure and wishes, by customer"),
+    Topic("privacy", "consent, erasure, wishes and merges, by customer"),
     Topic("roster", "advisors, by pool"),
     Topic("contacts", "what advisors report, by pool"),
-    Topic("scores", "looks and standings, by pool"),
-    Topic("tier-changes", "tier changes, by customer"),
-    Topic("assignments", "assignments, by customer"),
-    Topic("examples", "looks with their outcomes, the training set", is_partitioned=False),
-    Topic("snapshots", "model versions", is_partitioned=False),
-    Topic("rejected", "records that can't be used, with what is wrong", retention_ms=90 * DAY_MS),
+    Topic("scores", "looks and standings, by pool", is_for_others=True),
+    Topic("tier-changes", "tier changes, by customer", is_for_others=True),
+    Topic("assignments", "assignments, by customer", is_for_others=True),
+    Topic("current-assignments", "who is served by whom, by customer", cleanup="compact", is_for_others=True),
+    Topic("examples", "looks with their outcomes, the training set", is_partitioned=False, is_for_others=True),
+    Topic("snapshots", "model versions", is_partitioned=False, is_for_others=True),
+    Topic("rejected", "records that can't be used, with what is wrong", retention_ms=90 * DAY_MS, is_for_others=True),
+    Topic("undelivered", "decisions that a web server would not take", cleanup="compact"),
     Topic("control", "operators' commands", is_partitioned=False, retention_ms=DAY_MS),
     Topic("scorer.batch-log", "what each batch of the scorer was given"),
     Topic("assigner.batch-log", "what each batch of the assigner was given"),
@@ -145,25 +152,52 @@ class Problem(NamedTuple):
         return f"{self.topic}: expected {self.expected}, got {self.got}; {self.cure}"
 
 
+class Described(NamedTuple):
+    """A topic as Kafka has it. `config` is empty where the broker doesn't tell, as the one embedded in librdkafka."""
+
+    partitions: int
+    copies: int
+    in_sync: int  # the fewest copies of a partition that are up to date
+    config: Mapping[str, str]
+
+
 def check(settings: Settings) -> list[Problem]:
     """All that is wrong with the topics; empty if nothing is."""
+    return judged(described(settings), settings)
+
+
+def described(settings: Settings) -> dict[str, Described]:
+    """The topics of this namespace that are there, by their names without it."""
     kafka = kafka_config(settings)
     admin = AdminClient(kafka.config())
     present = _present(admin, kafka)
-    configs = _configs(admin, [kafka.wire(topic.name) for topic in TOPICS if kafka.wire(topic.name) in present])
+    there = {topic.name: present[kafka.wire(topic.name)] for topic in TOPICS if kafka.wire(topic.name) in present}
+    configs = {} if kafka.is_embedded else _configs(admin, [kafka.wire(name) for name in there])  # it never answers
+    return {name: _described(metadata, configs.get(kafka.wire(name), {})) for name, metadata in there.items()}
+
+
+def _described(metadata: TopicMetadata, config: Mapping[str, str]) -> Described:
+    partitions = metadata.partitions.values()
+    copies = min((len(partition.replicas) for partition in partitions), default=0)
+    in_sync_copies = min((len(partition.isrs) for partition in partitions), default=0)
+    return Described(len(partitions), copies, in_sync_copies, config)
+
+
+def judged(found: Mapping[str, Described], settings: Settings) -> list[Problem]:
+    """All that is wrong with topics as they were found."""
     problems = []
     for topic in TOPICS:
-        name = kafka.wire(topic.name)
-        if name not in present:
+        name = f"{settings.namespace}.{topic.name}"
+        if topic.name not in found:
             problems.append(Problem(name, "a topic", "none", "run `maitred topics create`"))
             continue
-        problems += _shape(name, topic, present[name], settings)
-        problems += _kept(name, topic, configs.get(name, {}), settings.kafka.replication)
+        problems += _shape(name, topic, found[topic.name], settings)
+        problems += _kept(name, topic, found[topic.name].config, settings.kafka.replication)
     return problems
 
 
-def _shape(name: str, topic: Topic, present: TopicMetadata, settings: Settings) -> Iterator[Problem]:
-    count, right = len(present.partitions), topic.partitions(settings.partitions)
+def _shape(name: str, topic: Topic, found: Described, settings: Settings) -> Iterator[Problem]:
+    count, right = found.partitions, topic.partitions(settings.partitions)
     if count != right:
         yield Problem(
             name,
@@ -171,14 +205,12 @@ def _shape(name: str, topic: Topic, present: TopicMetadata, settings: Settings) 
             str(count),
             "set `partitions` to what the namespace was made with; to grow, `maitred rebuild` into a new namespace",
         )
-    copies = min((len(partition.replicas) for partition in present.partitions.values()), default=0)
-    if copies < settings.kafka.replication:
+    if found.copies < settings.kafka.replication:
         cure = "add copies with kafka-reassign-partitions; for development set kafka.replication = 1"
-        yield Problem(name, f"{settings.kafka.replication} copies", str(copies), cure, stops=False)
+        yield Problem(name, f"{settings.kafka.replication} copies", str(found.copies), cure, stops=False)
 
 
 def _kept(name: str, topic: Topic, config: Mapping[str, str], replication: int) -> Iterator[Problem]:
-    """`config` is empty where the broker doesn't tell, as the one embedded in librdkafka."""
     for option, right in topic.config(replication).items():
         got = config.get(option, right)
         is_right = _length(got) >= _length(right) if option in _AT_LEAST else got == right
@@ -192,6 +224,7 @@ _AT_LEAST = {"retention.ms", "retention.bytes", "min.insync.replicas", "delete.r
 _WHY = {
     "retention.ms": " (what has expired can't be replayed or rebuilt)",
     "retention.bytes": " (what has expired can't be replayed or rebuilt)",
+    "compression.type": " (not every client reads what the producer writes)",
     "delete.retention.ms": " (a store that was away for longer is restored whole)",
 }
 

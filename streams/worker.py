@@ -8,120 +8,37 @@ decided here.
 import asyncio
 import os
 import signal
+import socket
 import sys
-from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Sequence
 from pathlib import Path
 from time import monotonic
-from typing import Any, TypeVar
+from typing import Any
 
 import faust
+import msgspec
 import orjson
 import structlog
 from faust.types import StreamT
 from faust.types.web import Request, Response, View
 
-from schemas.errors import MaitredError
+from schemas.errors import SettingsError
 from streams.assembly import Assembly, Station, assemble
+from streams.health import reasons
+from streams.logs import configure_logging
+from streams.metrics import Metrics
+from streams.onlookers import onlookers, tracing
+from streams.post import PROBE_S, Post, end_if_hopeless
+from streams.probe import Probe
 from streams.settings import Settings
-from streams.settings.keys import Logging
 from streams.shell import Cut
 
-RETRY_S = 1.0
 SWITCH_S = 0.0005  # threads mostly wait for servers: who gets an answer should not wait 5 ms more for the interpreter
-WATCH_S, STALLED_S, HOPELESS_S = 5.0, 60.0, 600.0
-Result = TypeVar("Result")
+BEAT_S, WATCH_S = 1.0, 5.0
 log = structlog.get_logger()
 
 
-class Post:
-    """A station with its two threads, shared by the service that takes records in and the agent that commits."""
-
-    def __init__(self, station: Station, poll_ms: int) -> None:
-        self.station = station
-        self.is_free = True
-        self.is_closing = False
-        self._poll_ms = poll_ms
-        self._moved_s = monotonic()
-        self._polling = ThreadPoolExecutor(1, thread_name_prefix=f"{station.name}-intake")
-        self._committing = ThreadPoolExecutor(1, thread_name_prefix=f"{station.name}-commit")
-
-    async def poll(self) -> None:
-        """Take in what there is; while a server does not answer (Kafka, Redis, the registry), wait and try again."""
-        shell = self.station.shell
-        if self.is_closing:
-            await asyncio.sleep(RETRY_S)
-            return
-        try:
-            await asyncio.get_running_loop().run_in_executor(self._polling, shell.poll, self._poll_ms)
-        except MaitredError as error:
-            if not self.is_closing:
-                log.warning("waiting_for_server", processor=self.station.name, error=str(error))
-            shell.recover_soon()
-            await asyncio.sleep(RETRY_S)
-
-    async def next_cut(self) -> Cut | None:
-        """What has gathered, taken by whoever asks; until `work_off` has done with it nobody else gets any."""
-        if not self.is_free or self._takes_no_more:
-            return None
-        self.is_free, cut = False, None
-        try:
-            cut = await self._on_commit_thread(self.station.shell.cut)
-        finally:
-            self.is_free = cut is None
-        return cut
-
-    @property
-    def _takes_no_more(self) -> bool:
-        return self.station.is_draining or self.is_closing
-
-    async def work_off(self, cut: Cut) -> None:
-        """Commit a cut, and then what has gathered meanwhile, until there is nothing."""
-        try:
-            await self._on_commit_thread(self._commit_all, cut)
-        finally:
-            self.is_free = True
-
-    def _commit_all(self, first: Cut) -> None:
-        """All on the commit thread: each way through the event loop would cost as much as deciding."""
-        shell, cut = self.station.shell, first
-        while True:
-            try:
-                committed = shell.process(cut)
-            except BaseException:
-                shell.recover_soon()  # what was cut and not committed must come again
-                raise
-            self.station.note(committed)
-            if committed:
-                self._moved_s = monotonic()
-            following = None if self._takes_no_more else shell.cut()
-            if following is None:
-                return
-            cut = following
-
-    def stalled_s(self) -> float:
-        """For how long there has been something to commit, and no commit."""
-        shell = self.station.shell
-        if not shell.failures and not any(shell.intake.buffered().values()):
-            self._moved_s = monotonic()
-        return monotonic() - self._moved_s
-
-    async def close(self) -> None:
-        """Finish the commit and the poll under way, then leave the group, so that others take over at once.
-
-        The group is left on the polling thread: its client must not be closed while it is polled or made to seek.
-        """
-        self.is_closing = True
-        await self._on_commit_thread(lambda: None)
-        await asyncio.get_running_loop().run_in_executor(self._polling, self.station.shell.close)
-        self._polling.shutdown(wait=False)
-        self._committing.shutdown(wait=False)
-
-    async def _on_commit_thread(self, step: Callable[..., Result], *arguments: Any) -> Result:  # Any: the step's own
-        return await asyncio.get_running_loop().run_in_executor(self._committing, step, *arguments)
-
-
-def build_app(settings: Settings, assembly: Assembly) -> faust.App:
+def build_app(settings: Settings, assembly: Assembly, metrics: Metrics) -> faust.App:
     """The Faust app of a worker: an agent for each processor that runs here, and one for the operators' commands."""
     data_dir = Path(settings.worker.data_dir) / assembly.instance
     data_dir.mkdir(parents=True, exist_ok=True)
@@ -139,10 +56,15 @@ def build_app(settings: Settings, assembly: Assembly) -> faust.App:
         worker_redirect_stdouts=False,
         broker_commit_every=1,
     )
-    posts = [Post(station, settings.batch.max_wait_ms) for station in assembly.stations]
+    posts = [
+        Post(station, settings.batch.max_wait_ms, metrics.note, Probe(station, settings))
+        for station in assembly.stations
+    ]
     for post in posts:
         add_processor(app, post)
     add_control(app, settings.namespace, assembly.stations)
+    if settings.worker.web_port:
+        add_pages(app, posts, metrics)
     add_watchdog(app, posts)
     return app
 
@@ -182,32 +104,64 @@ def add_control(app: faust.App, namespace: str, stations: Sequence[Station]) -> 
             obey(command, stations)
 
 
-def add_watchdog(app: faust.App, posts: Sequence[Post]) -> None:
-    """`/ready` is red while a processor has records and commits none; after a longer while the process ends."""
+def add_pages(app: faust.App, posts: Sequence[Post], metrics: Metrics) -> None:
+    """`/healthz`: it lives. `/readyz`: it does its work, or why not. `/metrics`: all that, in numbers."""
+    for post in posts:
+        add_probe(app, post)
+    beats = [monotonic()]
 
-    @app.page("/ready")
-    async def ready(view: View, _request: Request) -> Response:
-        report = {post.station.name: report_of(post) for post in posts}
-        is_well = all(entry["stalled_s"] < STALLED_S and not entry["stopped"] for entry in report.values())
-        return view.json({"ready": is_well, "processors": report}, status=200 if is_well else 503)
+    @app.timer(interval=BEAT_S)  # type: ignore[untyped-decorator]  # faust's timers are untyped
+    async def beat() -> None:
+        beats[0] = monotonic()
 
-    @app.timer(interval=WATCH_S)  # type: ignore[untyped-decorator]  # faust's timers are untyped
-    async def watch() -> None:
-        for post in posts:
-            if post.stalled_s() > HOPELESS_S:
-                log.error("no_progress", processor=post.station.name, stalled_s=round(post.stalled_s()))
-                os._exit(70)  # threads hang in a call that does not return: an orderly end would wait for them
+    @app.page("/healthz")
+    async def healthz(view: View, _request: Request) -> Response:
+        return view.json({"alive": True, "beat_s": round(monotonic() - beats[0], 3)})
+
+    @app.page("/readyz")
+    async def readyz(view: View, _request: Request) -> Response:
+        conditions = [post.condition() for post in posts]
+        why = reasons(conditions)
+        report = {"ready": not why, "reasons": why, "processors": [*map(report_of, posts)]}
+        headers = {"Content-Type": "application/json"}
+        return view.bytes(msgspec.json.encode(report), status=503 if why else 200, headers=headers)
+
+    @app.page("/metrics")
+    async def page(view: View, request: Request) -> Response:
+        why = reasons(post.condition() for post in posts)
+        readings = [post.reading(why) for post in posts]
+        text, content_type = metrics.scrape(readings, why, request.headers.get("Accept", ""))
+        return view.bytes(text, headers={"Content-Type": content_type})
 
 
 def report_of(post: Post) -> dict[str, Any]:  # Any: JSON
-    shell = post.station.shell
+    at = post.condition()
     return {
-        "partitions": shell.assigned_partitions,
-        "stopped": {str(partition): str(error) for partition, error in shell.stopped.items()},
-        "waiting": sum(shell.intake.buffered().values()),
-        "stalled_s": round(post.stalled_s(), 1),
-        **post.station.counts,
+        "processor": at.processor,
+        "partitions": at.partitions,
+        "lag": sum(post.findings.lag.values()),
+        "waiting": at.waiting,
+        "stalled_s": round(at.stalled_s, 1),
+        "counts": dict(post.station.counts),
     }
+
+
+def add_watchdog(app: faust.App, posts: Sequence[Post]) -> None:
+    """Ends a process whose threads hang, so that whoever watches it starts another."""
+
+    @app.timer(interval=WATCH_S)  # type: ignore[untyped-decorator]  # faust's timers are untyped
+    async def watch() -> None:
+        end_if_hopeless(posts, os._exit)
+
+
+def add_probe(app: faust.App, post: Post) -> None:
+    """Ask the servers how we do, again and again."""
+
+    @app.task  # type: ignore[untyped-decorator]  # as its timers
+    async def probe() -> None:
+        while not app.should_stop:
+            await post.ask()
+            await asyncio.sleep(PROBE_S)
 
 
 def obey(command: bytes, stations: Sequence[Station]) -> None:
@@ -225,31 +179,38 @@ def obey(command: bytes, stations: Sequence[Station]) -> None:
 
 
 def run(settings: Settings) -> None:
-    """Run a worker until it is told to stop (SIGINT, SIGTERM)."""
+    """Run a worker until it is told to stop (SIGINT, SIGTERM).
+
+    Raises `SettingsError` where its port is taken.
+    """
     configure_logging(settings.logging)
     sys.setswitchinterval(SWITCH_S)
-    assembly = assemble(settings)
-    app = build_app(settings, assembly)
-    log.info("worker_started", instance=assembly.instance, processors=[s.name for s in assembly.stations])
-    Worker(app, loglevel="WARNING", quiet=True).execute_from_commandline()
+    refuse_taken_port(settings)
+    metrics = Metrics(follows_clock=settings.time == "wall")
+    with tracing(settings) as traces:
+        assembly = assemble(settings, lambda name: onlookers(name, metrics, traces))
+        app = build_app(settings, assembly, metrics)
+        log.info("worker_started", instance=assembly.instance, processors=[s.name for s in assembly.stations])
+        Worker(app, quiet=True, override_logging=False).execute_from_commandline()
+
+
+def refuse_taken_port(settings: Settings) -> None:
+    """Faust would try again and again, and say nothing that helps."""
+    host, port = settings.worker.web_host, settings.worker.web_port
+    if port == 0:
+        return
+    family, kind, protocol, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
+    with socket.socket(family, kind, protocol) as tried:
+        tried.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            tried.bind(address)
+        except OSError as error:
+            cure = "stop what listens there (another worker?), set another port, or 0 to serve no health and metrics"
+            got = f"{port}: {error.strerror}"
+            raise SettingsError("worker.web_port", f"a port that is free on {host}", got, cure) from error
 
 
 class Worker(faust.Worker):
     def _on_sigint(self) -> None:
         """Faust's own prints first; where nobody reads that any more, it would fail there and never stop."""
         self._schedule_shutdown(signal.SIGINT)
-
-
-def configure_logging(logging: Logging) -> None:
-    """Events as JSON lines or columns, to stderr: stdout is for data."""
-    renderer = structlog.processors.JSONRenderer() if logging.format == "json" else structlog.dev.ConsoleRenderer()
-    structlog.configure(
-        processors=[
-            structlog.processors.add_log_level,
-            structlog.processors.TimeStamper(fmt="iso", utc=True),
-            structlog.processors.format_exc_info,
-            renderer,
-        ],
-        wrapper_class=structlog.make_filtering_bound_logger(logging.level),
-        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
-    )

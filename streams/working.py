@@ -8,7 +8,7 @@ from features.frozen import Looks, decode_looks, encode_looks
 from features.profile import (
     Profile,
     Visitor,
-    decode_profile,
+    decode_account,
     decode_visitor,
     encode,
     new_profile,
@@ -25,7 +25,7 @@ class Working:
 
     def __init__(self, state: State) -> None:
         self._state = state
-        self._profiles: dict[str, Profile | None] = {}
+        self._accounts: dict[str, Profile | str | None] = {}  # of one that ended, the account it was merged into
         self._looks: dict[str, Looks | None] = {}
         self._visitors: dict[str, Visitor | None] = {}
         self._touched: set[str] = set()
@@ -36,15 +36,24 @@ class Working:
     # ---- values ----------------------------------------------------------------------------------------------------
 
     def profile(self, customer_id: str) -> Profile | None:
-        if customer_id not in self._profiles:
+        account = self._account(customer_id)
+        return account if isinstance(account, Profile) else None
+
+    def merged_into(self, customer_id: str) -> str | None:
+        """The account that goes on, of one that ended."""
+        account = self._account(customer_id)
+        return account if isinstance(account, str) else None
+
+    def _account(self, customer_id: str) -> Profile | str | None:
+        if customer_id not in self._accounts:
             value = self._state.values.get(PROFILE + customer_id)
-            self._profiles[customer_id] = None if value is None else decode_profile(value)
-        return self._profiles[customer_id]
+            self._accounts[customer_id] = None if value is None else decode_account(value)
+        return self._accounts[customer_id]
 
     def profile_or_new(self, customer_id: str, at_ms: int, record: Record) -> Profile:
         profile = self.profile(customer_id)
         if profile is None:
-            profile = self._profiles[customer_id] = new_profile(customer_id, at_ms)
+            profile = self._accounts[customer_id] = new_profile(customer_id, at_ms)
             profile.born = crc32(record.where.encode())
         return profile
 
@@ -73,8 +82,14 @@ class Working:
 
     def touch_profile(self, customer_id: str, profile: Profile | None) -> None:
         """The profile has changed (None: it is deleted); whatever falls due with it is known anew."""
-        self._profiles[customer_id] = profile
+        self._accounts[customer_id] = profile
         self._touch(PROFILE + customer_id, None if profile is None else next_due(profile))
+
+    def end_account(self, customer_id: str, into: str) -> None:
+        """Keep nothing of an account but where it went."""
+        self._accounts[customer_id] = into
+        self._touch(PROFILE + customer_id, None)
+        self.touch_looks(customer_id, None)
 
     def touch_looks(self, customer_id: str, looks: Looks | None) -> None:
         self._looks[customer_id] = looks
@@ -117,8 +132,9 @@ class Working:
     def _write(self, key: str) -> Write:
         name = key[2:]
         if key.startswith(PROFILE):
-            profile = self._profiles[name]
-            return Write(key, None) if profile is None else Write(key, encode(profile), next_due(profile))
+            account = self._accounts[name]
+            due_ms = next_due(account) if isinstance(account, Profile) else None
+            return Write(key, None if account is None else encode(account), due_ms)
         if key.startswith(VISITOR):
             visitor = self._visitors[name]
             return Write(key, None) if visitor is None else Write(key, encode(visitor), visitor.forget_at_ms)

@@ -10,8 +10,9 @@ A look goes through four questions, in this order (DESIGN 7):
     arm        is this customer in the experiment's control arm: then it is said, and nobody is assigned
     advisor    who has a place: else the customer waits                                            desk.py
 
-Besides looks there are the standing of a customer (consent, erasure, wishes: `standing.py`), the roster, reports of contacts, and time: contact
-overdue, a service at its end, a wait too long, a new day's intake. Pure, like the scorer's core: decisions are taken at the
+Besides looks there are the standing of a customer (consent, erasure, wishes: `standing.py`; merged accounts: `merging.py`), the
+roster, a pool that pauses, reports of contacts, imported relations (`relations.py`), and time: contact overdue, a service at its
+end, a wait too long, a new day's intake, an advisor back at work. Pure, like the scorer's core: decisions are taken at the
 event's time, but never before the watermark, so that no deadline lies in the past.
 """
 
@@ -21,7 +22,14 @@ from typing import Final
 
 from msgspec import msgpack
 
-from schemas.events import AdvisorChanged, ContactReported, CustomerScored, CustomerStanding
+from schemas.events import (
+    AdvisorChanged,
+    ContactReported,
+    CustomerScored,
+    CustomerStanding,
+    PoolChanged,
+    RelationImported,
+)
 from schemas.ids import caused_by_record, caused_by_time, hash64
 from schemas.records import Batch, Decision, Fault, Needs, Record, Rejection, State, Write
 from streams.assignment.desk import POOL, REOFFERED_AFTER, Desk
@@ -30,6 +38,7 @@ from streams.assignment.notices import Cause, Ending
 from streams.assignment.policy import AssignmentPolicy
 from streams.assignment.pools import BY_LOOK, MILLION, Candidate, Offer, encode, entry_of, offer_of
 from streams.assignment.price import PriceBoard
+from streams.assignment.relations import take_in
 from streams.assignment.services import Service, shard_keys
 from streams.assignment.standing import stand
 
@@ -38,7 +47,7 @@ __all__ = ["AssignmentPolicy", "assign", "companions", "needs"]
 PRICE: Final = "price/"
 WATERMARK: Final = "watermark"
 
-PoolEvent = CustomerScored | CustomerStanding | AdvisorChanged | ContactReported
+PoolEvent = CustomerScored | CustomerStanding | AdvisorChanged | PoolChanged | ContactReported | RelationImported
 
 
 def needs(batch: Batch, _policy: AssignmentPolicy) -> Needs:
@@ -48,8 +57,10 @@ def needs(batch: Batch, _policy: AssignmentPolicy) -> Needs:
         event = record.event
         if isinstance(event, PoolEvent):
             keys.update((POOL + event.pool, PRICE + event.pool, *shard_keys(event.pool)))
-            if not isinstance(event, AdvisorChanged):
+            if not isinstance(event, AdvisorChanged | PoolChanged):
                 keys.add(CUSTOMER + event.customer_id)
+            if isinstance(event, CustomerStanding) and event.into_customer_id is not None:
+                keys.add(CUSTOMER + event.into_customer_id)
     return Needs(frozenset(keys), due_by_ms=batch.watermark_ms)
 
 
@@ -112,17 +123,24 @@ class _Assigner:
     # ---- records ---------------------------------------------------------------------------------------------------
 
     def apply(self, record: Record) -> None:
-        match record.event:
-            case CustomerScored() as look:
-                self._look(*self._scene(record, look), look)
-            case CustomerStanding() as standing:
-                stand(*self._scene(record, standing), standing)
-            case AdvisorChanged() as entry:
-                self._enroll(*self._scene(record, entry), entry)
-            case ContactReported() as report:
-                self._hear(*self._scene(record, report), report, record)
-            case other:
-                raise TypeError(f"{record.where}: {type(other).__name__} does not belong here")
+        event = record.event
+        if not isinstance(event, PoolEvent):
+            raise TypeError(f"{record.where}: {type(event).__name__} does not belong here")
+        cause, desk = self._scene(record, event)
+        match event:
+            case CustomerScored():
+                self._look(cause, desk, event)
+            case CustomerStanding():
+                stand(cause, desk, event)
+            case AdvisorChanged():
+                self._enroll(cause, desk, event)
+            case PoolChanged():
+                desk.turn(cause, event.status)
+            case ContactReported():
+                self._hear(cause, desk, event, record)
+            case RelationImported():
+                take_in(cause, desk, event, record)
+        desk.settle(cause)
 
     def _scene(self, record: Record, event: PoolEvent) -> tuple[Cause, Desk]:
         """The pool of an event, and the time it is there: the event's, but never before what was decided already."""
@@ -152,8 +170,10 @@ class _Assigner:
         consents = ("granted",) if self.policy.consent == "opt_in" else ("granted", "unknown")
         if look.consent not in consents:
             return "consent"
+        if desk.is_elsewhere(look.customer_id):
+            return "held_elsewhere"
         if memory.served_by:
-            return None if memory.served_by == desk.name else "served_elsewhere"
+            return None
         if look.is_vip and not self.policy.serve_vips:
             return "vip"
         if memory.never:

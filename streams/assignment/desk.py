@@ -1,24 +1,26 @@
 """A pool at work within a batch: places given, waited for and taken back, and what is announced of it.
 
-Who is to be served is decided in `assignment.py`. What holds here, whatever is asked: nobody has two places, no advisor has
-more customers than their capacity or takes in more than their daily intake, and every place given or taken back is announced.
+Who is to be served is decided in `assigner.py`. What holds here, whatever is asked: nobody has two places, no advisor is given
+more customers than their capacity or their daily intake allow, and every place given or taken back is announced. What is a fact
+already (`begin`) is taken as it is, even beyond capacity; then there is no place to give until there is room again.
 """
 
-from bisect import bisect_right, insort
+from bisect import insort
 from collections.abc import Iterator, Mapping
-from typing import Final
+from typing import Final, Literal
 
 from schemas.events import AdvisorAssigned, AssignmentEnded, AssignmentWithheld, CustomerScored
 from schemas.ids import hash64
-from schemas.records import Announcement, Write
+from schemas.records import Announcement, Retraction, Write
 from streams.assignment import notices
 from streams.assignment.ledger import Ledger
 from streams.assignment.notices import Cause, Ending, Why
+from streams.assignment.places import free_advisor, likely_advisor, places_until
 from streams.assignment.policy import AssignmentPolicy
 from streams.assignment.pools import (
     BY_LOOK,
+    BY_WISH,
     DAY_MS,
-    MILLION,
     MOVED,
     Advisor,
     Candidate,
@@ -32,6 +34,8 @@ from streams.assignment.pools import (
 from streams.assignment.services import Service, Services
 
 POOL: Final = "pool/"
+ALL, CURRENT = "assignments", "current-assignments"  # topics: what was decided, and what of it holds
+NEVER: Final = 1 << 62
 
 RESTS_AFTER = ("service_ended", "declined", "ended_by_advisor")
 REOFFERED_AFTER = ("declined", "not_contacted")
@@ -43,6 +47,7 @@ class Desk:
         self.pool = decode_pool(values.get(POOL + name))
         self.services = Services(name, self.pool.services_due, values)
         self._touched = False
+        self._has_opened = False  # a place, while somebody waits, since the pool was filled last
         self._places: dict[tuple[int, int], int] = {}
 
     def writes(self) -> Iterator[Write]:
@@ -57,6 +62,10 @@ class Desk:
         is_here = self.ledger.memory(customer_id).served_by == self.name
         return self.services[customer_id] if is_here else None
 
+    def is_elsewhere(self, customer_id: str) -> bool:
+        """Whether another pool of this partition serves them, or lets them wait: as after a market was moved."""
+        return self.ledger.memory(customer_id).held_by not in ("", self.name)
+
     def queued_otherwise(self, customer_id: str) -> Candidate | None:
         """Who waits for another reason than a look, so that no look sends them away."""
         queued = self.pool.waiting.get(customer_id)
@@ -67,74 +76,54 @@ class Desk:
         queued = self.pool.waiting.get(customer_id)
         return queued.withheld_in if queued else self.ledger.memory(customer_id).withheld_in
 
-    def free_advisor(self, language: str | None, day: int, wanted: str | None = None) -> str | None:
-        """The advisor to give a customer to: eligible, least loaded for their capacity, ties by id."""
-        return min(
-            (
-                (self._fill(advisor_id, advisor), advisor_id)
-                for advisor_id, advisor in self.pool.advisors.items()
-                if self._is_free(advisor_id, advisor, day) and advisor.speaks(language) and wanted in (None, advisor_id)
-            ),
-            default=(0, None),
-        )[1]
-
-    def likely_advisor(self, language: str | None) -> str | None:
-        """The advisor whose turn it would be if nobody were full."""
-        active = [
-            (self._fill(advisor_id, advisor), advisor_id)
-            for advisor_id, advisor in self.pool.advisors.items()
-            if advisor.status == "active" and advisor.speaks(language)
-        ]
-        return min(active)[1] if active else None
-
-    def _is_free(self, advisor_id: str, advisor: Advisor, day: int) -> bool:
-        has_room = self.pool.load(advisor_id) < advisor.capacity and advisor.intake_left(day) > 0
-        return advisor.status == "active" and has_room
-
-    def _fill(self, advisor_id: str, advisor: Advisor) -> int:
-        return self.pool.load(advisor_id) * MILLION // max(1, advisor.capacity)
+    def free_advisor(self, cause: Cause, language: str | None, wanted: str | None = None) -> str | None:
+        return free_advisor(self.pool, cause.now_ms, language, wanted)
 
     def places_until(self, until_ms: int, now_ms: int) -> int:
-        """Places free now or coming free by then, as far as daily intakes allow, less those that are waited for."""
-        day, last_day = now_ms // DAY_MS, (until_ms - 1) // DAY_MS
+        """Places that can be given until then. By the day, so that it is asked anew only when something changes."""
+        day = now_ms // DAY_MS
         if (until_ms, day) not in self._places:
-            places = sum(
-                self._places_with(advisor_id, advisor, until_ms, day, last_day)
-                for advisor_id, advisor in self.pool.advisors.items()
-                if advisor.status == "active"
-            )
-            self._places[until_ms, day] = max(0, places - len(self.pool.waiting))
+            self._places[until_ms, day] = places_until(self.pool, until_ms, day)
         return self._places[until_ms, day]
-
-    def _places_with(self, advisor_id: str, advisor: Advisor, until_ms: int, day: int, last_day: int) -> int:
-        ending = bisect_right(self.pool.ends.get(advisor_id, ()), until_ms)
-        room = advisor.capacity - self.pool.load(advisor_id) + ending
-        intake = advisor.intake_left(day) + advisor.daily_intake * max(0, last_day - day)
-        return max(0, min(room, intake))
 
     # ---- places ----------------------------------------------------------------------------------------------------
 
     def place(self, cause: Cause, customer_id: str, candidate: Candidate, why: Why) -> None:
         """A place at once, or a place in the queue."""
-        advisor_id = self.free_advisor(candidate.language, cause.day, candidate.wanted)
-        if advisor_id is None:
+        self._touch(cause)
+        advisor_id = self._turn_of(cause, candidate)
+        if advisor_id is None or self._has_opened:  # whoever waited for what has opened comes before
             self._wait(cause, customer_id, candidate)
         else:
             self._serve(cause, customer_id, candidate, advisor_id, why)
 
+    def _turn_of(self, cause: Cause, candidate: Candidate) -> str | None:
+        """The advisor they can have now. A paused pool gives places by a person's wish alone."""
+        if self.pool.status == "paused" and candidate.rank != BY_WISH:
+            return None
+        return self.free_advisor(cause, candidate.language, candidate.wanted)
+
     def _wait(self, cause: Cause, customer_id: str, candidate: Candidate) -> None:
-        self._touch(cause)
-        self.ledger.remember(customer_id, Memory())
-        self.pool.waiting[customer_id] = candidate
+        self.queue(cause, customer_id, candidate)
         self.ledger.counts["waiting"] += 1
         if len(self.pool.waiting) > self.policy.waiting_limit:
             self.drop(cause, self.pool.in_order()[-1])
 
-    def drop(self, cause: Cause, customer_id: str) -> None:
+    def queue(self, cause: Cause, customer_id: str, candidate: Candidate) -> None:
+        """A place in the queue, or another one."""
+        self._touch(cause)
+        self.ledger.remember(customer_id, Memory(waits_in=self.name))
+        self.pool.waiting[customer_id] = candidate
+
+    def leave(self, cause: Cause, customer_id: str) -> Candidate:
         """Out of the queue. Nobody was told of it, so there is nothing to take back."""
         self._touch(cause)
         candidate = self.pool.waiting.pop(customer_id)
         self.ledger.remember(customer_id, Memory(withheld_in=candidate.withheld_in))
+        return candidate
+
+    def drop(self, cause: Cause, customer_id: str) -> None:
+        self.leave(cause, customer_id)
         self.ledger.counts["waited_in_vain"] += 1
 
     def unqueue(self, cause: Cause, customer_id: str) -> None:
@@ -144,10 +133,6 @@ class Desk:
             self.drop(cause, customer_id)
 
     def _serve(self, cause: Cause, customer_id: str, candidate: Candidate, advisor_id: str, why: Why) -> None:
-        self._touch(cause)
-        self.ledger.remember(customer_id, Memory(served_by=self.name))
-        self.pool.waiting.pop(customer_id, None)
-        self.pool.advisors[advisor_id].taken += 1
         service = Service(
             assignment_id=cause.id("assignment"),
             advisor_id=advisor_id,
@@ -157,8 +142,16 @@ class Desk:
             offer=candidate.offer,
             withheld_in=candidate.withheld_in,
         )
+        self.begin(cause, customer_id, service, why)
+        self.pool.advisors[advisor_id].taken += 1
+
+    def begin(self, cause: Cause, customer_id: str, service: Service, why: Why) -> None:
+        """A service from now on, without asking for room."""
+        self._touch(cause)
+        self.ledger.remember(customer_id, Memory(served_by=self.name))
+        self.pool.waiting.pop(customer_id, None)
         self.services.put(customer_id, service)
-        insort(self.pool.ends.setdefault(advisor_id, []), service.service_until_ms)
+        insort(self.pool.ends.setdefault(service.advisor_id, []), service.service_until_ms)
         self._announce(notices.assigned(self.name, customer_id, service, why, cause, self.policy))
 
     def end(self, cause: Cause, customer_id: str, reason: Ending) -> Service:
@@ -176,18 +169,32 @@ class Desk:
 
     def fill(self, cause: Cause, why: Why = "waiting") -> None:
         """Give what places are free to those who wait, the first in line first."""
+        self._has_opened = False
         for customer_id in self.pool.in_order():
             candidate = self.pool.waiting[customer_id]
-            advisor_id = self.free_advisor(candidate.language, cause.day, candidate.wanted)
+            advisor_id = self._turn_of(cause, candidate)
             if advisor_id is not None and candidate.until_ms > cause.now_ms:
                 self._serve(cause, customer_id, candidate, advisor_id, _why(candidate, why))
 
-    # ---- the roster ------------------------------------------------------------------------------------------------
+    def settle(self, cause: Cause) -> None:
+        """Places that opened because time went on (a day began, an absence ended) go to those who waited for them."""
+        if self._has_opened:
+            self.fill(cause)
+
+    # ---- the pool and its roster -----------------------------------------------------------------------------------
+
+    def turn(self, cause: Cause, status: Literal["assigning", "paused"]) -> None:
+        """Pause, or go on: then those who wait are served."""
+        if status != self.pool.status:
+            self._touch(cause)
+            self.pool.status = status
+            self.fill(cause)
 
     def enter(self, cause: Cause, advisor_id: str, entry: Advisor) -> None:
         """An entry as it is from now on. Less capacity than customers: nobody has to go, nobody new comes."""
-        self.pool.advisors[advisor_id] = entry
         self._touch(cause)
+        entry.roll(cause.day)
+        self.pool.advisors[advisor_id] = entry
         if entry.status == "left":
             self._reassign(cause, advisor_id)
         self.fill(cause)
@@ -215,10 +222,16 @@ class Desk:
         )
         self.place(cause, customer_id, candidate, "reassigned")
 
-    # ---- reports and looks at those who are served ------------------------------------------------------------------
+    # ---- reports, relations, and looks at those who are served --------------------------------------------------------
 
     def is_known(self, contact_id: str) -> bool:
         return hash64(contact_id) in self.pool.contacts
+
+    def knows_relation(self, relation_id: str) -> bool:
+        return hash64(relation_id) in self.pool.relations
+
+    def note_relation(self, relation_id: str) -> None:
+        self.pool.relations = [*self.pool.relations, hash64(relation_id)][-self.policy.contacts_kept :]
 
     def hear(self, cause: Cause, contact_id: str, customer_id: str, service: Service) -> None:
         """Contact was made."""
@@ -258,6 +271,9 @@ class Desk:
         """
         self._touched = True
         self._places.clear()
+        if cause.now_ms == self.pool.clock_ms:
+            return
+        self._has_opened |= min(self.pool.openings(), default=NEVER) <= cause.now_ms
         self.pool.clock_ms = cause.now_ms
         for advisor_id, advisor in list(self.pool.advisors.items()):
             if advisor.status == "left" and advisor.day < cause.day:
@@ -268,13 +284,17 @@ class Desk:
 
     def withhold(self, cause: Cause, customer_id: str, language: str | None, offer: Offer) -> None:
         """Say that the control arm keeps a place from a customer, with the advisor it would have been."""
-        free = self.free_advisor(language, cause.day)
-        would_be = free or self.likely_advisor(language)
+        free = None if self.pool.status == "paused" else self.free_advisor(cause, language)
+        would_be = free or likely_advisor(self.pool, cause.now_ms, language)
         self._announce(notices.withheld(self.name, customer_id, offer, would_be, free, cause, self.policy))
 
     def _announce(self, event: AdvisorAssigned | AssignmentWithheld | AssignmentEnded) -> None:
         self.ledger.counts[type(event).__name__] += 1
-        self.ledger.outputs.append(Announcement("assignments", event.customer_id, event))
+        self.ledger.outputs.append(Announcement(ALL, event.customer_id, event))
+        if isinstance(event, AdvisorAssigned):
+            self.ledger.outputs.append(Announcement(CURRENT, event.customer_id, event))
+        elif isinstance(event, AssignmentEnded):
+            self.ledger.outputs.append(Retraction(CURRENT, event.customer_id, event.id))
 
 
 def _why(candidate: Candidate, why: Why) -> Why:

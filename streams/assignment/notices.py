@@ -2,17 +2,17 @@
 
 from collections import Counter
 from collections.abc import Callable
-from typing import Literal
+from typing import Literal, TypedDict
 
-from schemas.events import AdvisorAssigned, AssignmentEnded, AssignmentWithheld
+from schemas.events import AdvisorAssigned, AssignmentEnded, AssignmentWithheld, Reason
 from streams.assignment.policy import AssignmentPolicy
 from streams.assignment.pools import DAY_MS, Offer, decode_offer
 from streams.assignment.services import Service
 
-Why = Literal["look", "waiting", "manual", "reoffer", "reassigned"]
+Why = Literal["look", "waiting", "manual", "reoffer", "reassigned", "imported", "merged"]
 Ending = Literal[
     "service_ended", "declined", "not_contacted", "ended_by_advisor", "consent_withdrawn", "erased",
-    "advisor_left", "never_wished", "moved_by_wish",
+    "advisor_left", "never_wished", "moved_by_wish", "merged",
 ]  # fmt: skip
 
 
@@ -34,6 +34,34 @@ class Cause:
         return self._name(kind, ordinal)
 
 
+class _Drawn(TypedDict):
+    """What both arms of the experiment are told alike."""
+
+    propensity: float
+    experiment: str
+    score: float
+    threshold: float
+    look: str
+    look_id: str
+    reasons: tuple[Reason, ...]
+    model_version: str
+    policy_version: str
+
+
+def _drawn(offer: Offer, policy: AssignmentPolicy) -> _Drawn:
+    return {
+        "propensity": offer.propensity,
+        "experiment": offer.experiment,
+        "score": offer.score,
+        "threshold": offer.threshold,
+        "look": offer.look,
+        "look_id": offer.look_id,
+        "reasons": offer.told_reasons(),
+        "model_version": offer.model_version,
+        "policy_version": policy.version,
+    }
+
+
 def assigned(
     pool: str, customer_id: str, service: Service, why: Why, cause: Cause, policy: AssignmentPolicy
 ) -> AdvisorAssigned:
@@ -48,19 +76,11 @@ def assigned(
         occurred_at_ms=cause.now_ms,
         cause=why,
         arm=offer.arm,
-        propensity=offer.propensity,
-        experiment=offer.experiment,
-        score=offer.score,
-        threshold=offer.threshold,
-        look=offer.look,
-        look_id=offer.look_id,
-        reasons=offer.told_reasons(),
         brief=brief,
         recommended_channel=policy.channel(brief.last_seen_at_ms, cause.now_ms),
         contact_by_ms=service.contact_by_ms,
         service_until_ms=service.service_until_ms,
-        model_version=offer.model_version,
-        policy_version=policy.version,
+        **_drawn(offer, policy),
     )
 
 
@@ -80,17 +100,9 @@ def withheld(
         customer_id=customer_id,
         pool=pool,
         occurred_at_ms=cause.now_ms,
-        propensity=offer.propensity,
-        experiment=offer.experiment,
-        score=offer.score,
-        threshold=offer.threshold,
-        look=offer.look,
-        look_id=offer.look_id,
         would_be_advisor_id=would_be,
         was_free=free is not None,
-        reasons=offer.told_reasons(),
-        model_version=offer.model_version,
-        policy_version=policy.version,
+        **_drawn(offer, policy),
     )
 
 

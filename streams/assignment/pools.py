@@ -6,6 +6,7 @@ is decided: a place that comes free at midnight goes to somebody whom no record 
 while somebody waits or is served, the pool keeps it for them.
 """
 
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Final, Literal
 
 from msgspec import Struct, field
@@ -22,13 +23,19 @@ BY_WISH, MOVED, BY_LOOK = 0, 1, 2  # the order of waiting: a person's decision, 
 
 
 class Memory(Struct, array_like=True):
-    """What is remembered of a customer. Of one who is served that alone, and nothing of one who waits: the pool knows."""
+    """What is remembered of a customer. Of one who is served or waits that alone: the pool knows the rest."""
 
     served_by: str = ""  # the pool
     withheld_in: str = ""  # the experiment whose control arm they are in
     rest_until_ms: int = 0  # no look assigns them before
     never: bool = False  # a person's decision
     withdrawn: bool = False  # consent
+    waits_in: str = ""  # the pool
+
+    @property
+    def held_by(self) -> str:
+        """The pool that serves them, or in which they wait."""
+        return self.served_by or self.waits_in
 
     def is_blank(self) -> bool:
         return self == Memory()
@@ -41,6 +48,7 @@ class Advisor(Struct, array_like=True):
     languages: tuple[str, ...] = ()  # none: any
     day: int = 0  # UTC day that `taken` belongs to
     taken: int = 0  # new customers on that day
+    absences: tuple[tuple[int, int], ...] = ()  # from, until before; in order, apart from each other
 
     def speaks(self, language: str | None) -> bool:
         """By the primary subtag: who speaks de serves de-CH."""
@@ -48,6 +56,23 @@ class Advisor(Struct, array_like=True):
 
     def intake_left(self, day: int) -> int:
         return self.daily_intake - (self.taken if self.day >= day else 0)
+
+    def is_away(self, at_ms: int) -> bool:
+        return bool(self.absences) and any(from_ms <= at_ms < until_ms for from_ms, until_ms in self.absences)
+
+    def days_at_work(self, first: int, last: int) -> Sequence[int]:
+        """The UTC days, of these, on which somebody could be taken in: all but those of which nothing is left."""
+        days = range(first, last + 1)
+        return [day for day in days if not self._is_away_all(day)] if self.absences else days
+
+    def _is_away_all(self, day: int) -> bool:
+        return any(f <= day * DAY_MS and (day + 1) * DAY_MS <= u for f, u in self.absences)
+
+    def openings(self, clock_ms: int) -> Iterator[int]:
+        """When somebody could be taken in again, after this time: tomorrow, if today's intake is used up; back at work."""
+        if 0 < self.daily_intake <= self.taken:
+            yield (self.day + 1) * DAY_MS
+        yield from (until_ms for _, until_ms in self.absences if until_ms > clock_ms)
 
     def roll(self, day: int) -> None:
         """A new day begins with nobody taken; days never run backwards."""
@@ -92,6 +117,10 @@ class Candidate(Struct, array_like=True):
     service_until_ms: int = 0  # of a service that goes on with another advisor; 0: a new one
     withheld_in: str = ""
 
+    def line(self) -> tuple[int, float]:
+        """The smallest is the first in line."""
+        return self.rank, -self.score
+
 
 class Pool(Struct, array_like=True):
     """The value of key `pool/<pool>`: all but the services themselves, which lie beside it."""
@@ -102,24 +131,30 @@ class Pool(Struct, array_like=True):
     contacts: list[int] = []  # hashes of the last reports
     services_due: list[int] = field(default_factory=lambda: [NOTHING] * SHARDS)  # by shard
     clock_ms: int = 0  # when something last changed: a pool's time never runs backwards, whatever comes late
+    status: Literal["assigning", "paused"] = "assigning"
+    relations: list[int] = []  # hashes of the last imported relations
 
     def load(self, advisor_id: str) -> int:
         return len(self.ends.get(advisor_id, ()))
 
     def in_order(self) -> list[str]:
         """Who waits, the first in line first."""
-        return sorted(self.waiting, key=lambda c: (self.waiting[c].rank, -self.waiting[c].score, c))
+        return sorted(self.waiting, key=lambda c: (self.waiting[c].line(), c))
 
     def speaks(self, language: str | None) -> bool:
         return any(a.speaks(language) for a in self.advisors.values() if a.status != "left")
 
     def due_ms(self) -> int | None:
-        """When time will first change something: a service or a wait ends, contact is overdue, or a day's intake begins."""
+        """When time will first change something: a service or a wait ends, contact is overdue, or somebody could take more."""
         times = [due_ms for due_ms in self.services_due if due_ms != NOTHING]
-        if self.waiting:
-            times += [candidate.until_ms for candidate in self.waiting.values()]
-            times += [(a.day + 1) * DAY_MS for a in self.advisors.values() if 0 < a.daily_intake <= a.taken]
-        return min(times, default=None)
+        times += [candidate.until_ms for candidate in self.waiting.values()]
+        return min((*times, *self.openings()), default=None)
+
+    def openings(self) -> list[int]:
+        """When advisors can take in more, if anybody waits for it."""
+        if not self.waiting:
+            return []
+        return [at_ms for advisor in self.advisors.values() for at_ms in advisor.openings(self.clock_ms)]
 
 
 _encoder = Encoder()
@@ -145,7 +180,23 @@ def decode_offer(value: bytes) -> Offer:
 def entry_of(event: AdvisorChanged, before: Advisor | None) -> Advisor:
     """A roster entry as the event has it; what was taken in today goes on counting, also for who left and came back."""
     day, taken = (before.day, before.taken) if before else (0, 0)
-    return Advisor(event.status, event.capacity, event.daily_intake, event.languages, day, taken)
+    absences = joined((absence.from_ms, absence.until_ms) for absence in event.absences)
+    return Advisor(event.status, event.capacity, event.daily_intake, event.languages, day, taken, absences)
+
+
+def joined(absences: Iterable[tuple[int, int]]) -> tuple[tuple[int, int], ...]:
+    """The same times in order, those that touch as one.
+
+    >>> joined([(30, 40), (0, 10), (5, 20), (20, 25)])
+    ((0, 25), (30, 40))
+    """
+    apart: list[tuple[int, int]] = []
+    for from_ms, until_ms in sorted(absences):
+        if apart and from_ms <= apart[-1][1]:
+            from_ms, before_ms = apart.pop()  # noqa: PLW2901  # it goes on
+            until_ms = max(until_ms, before_ms)  # noqa: PLW2901  # as above
+        apart.append((from_ms, until_ms))
+    return tuple(apart)
 
 
 def offer_of(look: CustomerScored, threshold: float, propensity: float, experiment: str) -> Offer:
@@ -163,11 +214,11 @@ def offer_of(look: CustomerScored, threshold: float, propensity: float, experime
     )
 
 
-def wish_offer(known: Offer | None) -> Offer:
-    """An offer by a person's wish, outside the experiment, with what is known of the customer."""
+def offer_without_look(known: Offer | None, brief: Brief) -> Offer:
+    """An offer that the model has no part in, outside the experiment, with what is known of the customer."""
     if known is not None:
         return replace(known, arm="none", propensity=1.0)
-    return Offer(0.0, 0.0, "none", 1.0, "", "", "", "", (), KeptBrief())
+    return Offer(0.0, 0.0, "none", 1.0, "", "", "", "", (), KeptBrief(**asdict(brief)))
 
 
 def renewed(offer: Offer, look: CustomerScored) -> Offer:

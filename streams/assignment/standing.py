@@ -1,9 +1,10 @@
-"""What the standing of a customer does to their assignment: consent, erasure, VIP status and a person's wishes."""
+"""What the standing of a customer does to their assignment: consent, erasure, VIP status, merging and a person's wishes."""
 
-from schemas.events import CustomerStanding
+from schemas.events import Brief, CustomerStanding
 from streams.assignment.desk import Desk
+from streams.assignment.merging import merge
 from streams.assignment.notices import Cause, Ending
-from streams.assignment.pools import BY_WISH, Candidate, Memory, Offer, decode_offer, encode, wish_offer
+from streams.assignment.pools import BY_WISH, Candidate, Memory, Offer, decode_offer, encode, offer_without_look
 
 
 def stand(cause: Cause, desk: Desk, event: CustomerStanding) -> None:
@@ -19,12 +20,17 @@ def stand(cause: Cause, desk: Desk, event: CustomerStanding) -> None:
             ledger.memory(customer_id).never = True
         case "erased":
             _release(cause, desk, customer_id, "erased")
-            ledger.remember(customer_id, Memory())
+            if not desk.is_elsewhere(customer_id):  # that pool is told by itself
+                ledger.remember(customer_id, Memory())
         case "vip_reached":
             if not desk.policy.serve_vips:  # a service under way goes on to its end
                 desk.unqueue(cause, customer_id)
         case "wish_manual":
             _wish(cause, desk, event)
+        case "wish_lifted":
+            _lift(cause, desk, customer_id)
+        case "merged":
+            merge(cause, desk, event)
 
 
 def _release(cause: Cause, desk: Desk, customer_id: str, reason: Ending) -> None:
@@ -45,18 +51,30 @@ def _wish(cause: Cause, desk: Desk, event: CustomerStanding) -> None:
     service = desk.service_of(customer_id)
     if memory.withdrawn:
         desk.ledger.counts["wishes_without_consent"] += 1
+    elif desk.is_elsewhere(customer_id):
+        desk.ledger.counts["wishes_unmet"] += 1
     elif service is None:
         queued = desk.pool.waiting.get(customer_id)
         known = decode_offer(queued.offer) if queued else None
-        _place(cause, desk, event, wish_offer(known), desk.withheld_in(customer_id))
+        offer = offer_without_look(known, event.brief or Brief(language=event.language))
+        _place(cause, desk, event, offer, desk.withheld_in(customer_id))
     elif event.advisor_id in (None, service.advisor_id):
         desk.ledger.counts["wishes_met_already"] += 1
-    elif desk.free_advisor(None, cause.day, event.advisor_id) is None:
+    elif desk.free_advisor(cause, None, event.advisor_id) is None:
         desk.ledger.counts["wishes_unmet"] += 1
     else:
         desk.end(cause, customer_id, "moved_by_wish")
-        _place(cause, desk, event, wish_offer(decode_offer(service.offer)), service.withheld_in)
+        offer = offer_without_look(decode_offer(service.offer), event.brief or Brief())
+        _place(cause, desk, event, offer, service.withheld_in)
         desk.fill(cause)
+
+
+def _lift(cause: Cause, desk: Desk, customer_id: str) -> None:
+    """Whatever was wished, the model decides again. A service under way goes on."""
+    queued = desk.pool.waiting.get(customer_id)
+    if queued is not None and queued.rank == BY_WISH:
+        desk.leave(cause, customer_id)
+    desk.ledger.memory(customer_id).never = False
 
 
 def _place(cause: Cause, desk: Desk, event: CustomerStanding, offer: Offer, withheld_in: str) -> None:

@@ -1,10 +1,14 @@
-"""`maitred assignments`: what was decided lately, read from the topic as any subscriber reads it."""
+"""`maitred assignments`: what was decided lately and what holds now, read from the topics as any subscriber reads them.
+
+What a person decides is `wishes.py`'s, what was so before Maitred `relations.py`'s.
+"""
 
 from typing import Annotated, Any
 
 import typer
 
 from schemas.events import AdvisorAssigned, AssignmentEnded, AssignmentWithheld
+from streams.cli.relations import import_command
 from streams.cli.talk import (
     ConfigOption,
     JsonOption,
@@ -17,15 +21,36 @@ from streams.cli.talk import (
     registry_of,
     say,
 )
+from streams.cli.wishes import add_wishes
 
 TOPIC = "assignments"
 
-assignments_app = commands("The assignments that were decided.")
+assignments_app = commands("The assignments: those decided, those that hold, and a person's part in them.")
+add_wishes(assignments_app)
+assignments_app.command("import", epilog=example("maitred assignments import relations.csv --dry-run"))(import_command)
 
 
-@assignments_app.callback()
-def assignments() -> None:
-    """The assignments that were decided."""
+@assignments_app.command("current", epilog=example("maitred assignments current --advisor anna --json"))
+def current(
+    pool: Annotated[str | None, typer.Option("--pool", help="Only this pool.", show_default="all")] = None,
+    advisor: Annotated[str | None, typer.Option("--advisor", help="Only this advisor.", show_default="all")] = None,
+    config: ConfigOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Show who is served by whom now."""
+    from streams.latest import current_assignments
+
+    settings = load_settings(config)
+    found = [
+        event
+        for event in current_assignments(settings, registry_of(settings))
+        if pool in (None, event.pool) and advisor in (None, event.advisor_id)
+    ]
+    if as_json:
+        _show_json(found)
+        return
+    columns = ("pool", "advisor", "customer", "since", "until", "score", "why")
+    put_table(columns, [_standing(event) for event in found])
 
 
 @assignments_app.command("tail", epilog=example("maitred assignments tail --last 5 --follow --json"))
@@ -58,6 +83,11 @@ def _show_json(events: list[Any]) -> None:  # Any: events, or faults that say wh
 def _show(events: list[Any]) -> None:  # Any: as above
     columns = ("when", "what", "customer", "advisor", "pool", "score", "why")
     put_table(columns, [row for event in events if (row := _row(event)) is not None])
+
+
+def _standing(event: AdvisorAssigned) -> tuple[object, ...]:
+    until, score = moment(event.service_until_ms), f"{event.score:.3f}"
+    return (event.pool, event.advisor_id, event.customer_id, moment(event.occurred_at_ms), until, score, event.cause)
 
 
 def _row(event: Any) -> tuple[object, ...] | None:  # Any: as above

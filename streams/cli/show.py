@@ -25,13 +25,19 @@ def customer_command(
     config: ConfigOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Show what is known of a customer: spend, tier, looks with their scores, assignment. Exit 1 if nothing is."""
+    """Show what is known of a customer: spend, tier, looks with their scores, assignment. Exit 1 if nothing is.
+
+    Of an account that was merged into another it says which.
+    """
     settings = load_settings(config)
-    profile, looks = _known(settings, customer_id)
-    if profile is None:
+    account, looks = _known(settings, customer_id)
+    if account is None:
         say(f"nothing is known of customer {customer_id}")
         raise typer.Exit(NO)
-    facts = _facts(profile, looks, settings)
+    if isinstance(account, str):
+        facts: dict[str, object] = {"customer_id": customer_id, "merged_into": account}
+    else:
+        facts = _facts(account, looks, settings)
     if as_json:
         put(facts)
         return
@@ -39,9 +45,10 @@ def customer_command(
         put_line(f"{name:<16} {_readable(name, value)}")
 
 
-def _known(settings: "Settings", customer_id: str) -> "tuple[Profile | None, Looks | None]":
+def _known(settings: "Settings", customer_id: str) -> "tuple[Profile | str | None, Looks | None]":
+    """Of an account that was merged into another, that one's id is all there is."""
     from features.frozen import decode_looks
-    from features.profile import decode_profile
+    from features.profile import decode_account
     from features.redis_store import RedisStore
     from schemas.ids import partition_of
     from streams.working import LOOKS, PROFILE
@@ -50,8 +57,8 @@ def _known(settings: "Settings", customer_id: str) -> "tuple[Profile | None, Loo
     store = RedisStore(settings.redis.url, settings.namespace, "scorer")
     seen = store.read({PROFILE + customer_id: home, LOOKS + customer_id: home})
     store.close()
-    profile, looks = seen[PROFILE + customer_id].value, seen[LOOKS + customer_id].value
-    return (decode_profile(profile) if profile else None), (decode_looks(looks) if looks else None)
+    account, looks = seen[PROFILE + customer_id].value, seen[LOOKS + customer_id].value
+    return (decode_account(account) if account else None), (decode_looks(looks) if looks else None)
 
 
 def _facts(profile: "Profile", looks: "Looks | None", settings: "Settings") -> dict[str, object]:
@@ -77,6 +84,7 @@ def _facts(profile: "Profile", looks: "Looks | None", settings: "Settings") -> d
         "treatment": profile.treatment and msgspec.structs.asdict(profile.treatment),
         "pending": [msgspec.structs.asdict(pending) for pending in profile.pending],
         "viewed": profile.viewed,
+        "merged": profile.merged,
         "looks": [
             {
                 "look": look.look,

@@ -3,6 +3,7 @@
 Shared by the parts of the Kafka log; `log.py` puts them together.
 """
 
+import logging
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from operator import methodcaller
@@ -62,6 +63,7 @@ class KafkaSettings(Struct, frozen=True):
             "socket.nagle.disable": True,
             "log_level": 2,  # what would be logged as an error comes to `error_cb` as well
             "error_cb": _tell,
+            "logger": logging.getLogger("librdkafka"),  # else it writes to stderr in a form of its own
             **{name.replace("_", "."): value for name, value in ours.items()},
         }
         for name in self.security:
@@ -95,6 +97,7 @@ def kafka_config(settings: Settings) -> KafkaSettings:
         transaction_timeout_ms=kafka.transaction_timeout_ms,
         session_timeout_ms=kafka.session_timeout_ms,
         fetch_wait_max_ms=kafka.fetch_wait_max_ms,
+        is_embedded=kafka.embedded,
         answer_timeout_ms=kafka.answer_timeout_ms,
     )
 

@@ -170,6 +170,11 @@ class KafkaLog:
         known = max(next_offset, self._ended.get(place, 0))
         return end < 0 or end - known > (1 if self._is_drained else 0)
 
+    def drained(self) -> dict[TopicPartition, int]:
+        """Where sources were found to end whose records are all committed. Beyond the last record lie its markers."""
+        done = self._positions
+        return {place: at for place, at in [*self._ended.items()] if self._given.get(place, 0) <= done.get(place, 0)}
+
     def committed(self, partitions: Collection[int]) -> dict[TopicPartition, int]:
         """As `Log` says. A source never committed starts at the first record that is kept."""
         self._check_open()

@@ -71,7 +71,7 @@ class Transactions:
             transactional_id=self._id,
             transaction_timeout_ms=self._settings.transaction_timeout_ms,
             linger_ms=0,
-            compression_type="lz4",
+            compression_type="none" if self._settings.is_embedded else "lz4",  # what others read, brokers keep as gzip
             message_max_bytes=MOST_BYTES,
             retry_backoff_ms=1,  # doubles with every attempt, up to a second
         )

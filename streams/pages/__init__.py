@@ -11,15 +11,24 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Final
 
+from streams.asyncapi import document, yaml
 from streams.pages.command_line import command_line_page
 from streams.pages.event_reference import event_reference_page
 from streams.pages.front_page import front_page
 from streams.pages.metrics_reference import metrics_page
+from streams.settings import Settings
 from streams.settings.docs import commented_defaults, configuration_page
 
 ROOT: Final = Path(__file__).parents[2]
 
+
+def contract_page() -> str:
+    """`docs/asyncapi.yaml`, as `maitred asyncapi` prints it with the settings' defaults."""
+    return yaml(document(Settings())) + "\n"
+
+
 PAGES: Final[Mapping[str, Callable[[], str]]] = {
+    "docs/asyncapi.yaml": contract_page,
     "docs/cli.md": command_line_page,
     "docs/configuration.md": configuration_page,
     "docs/events.md": event_reference_page,

@@ -2,12 +2,12 @@
 
 from collections.abc import Iterator
 
-from streams.metrics import Family, Metrics
+from streams.metric_families import Families, Family
 
 OPENING = """\
 # Metrics
 
-*Written by `make docs` from `streams/metrics.py`.*
+*Written by `make docs` from `streams/metric_families.py`.*
 
 Every worker serves them at `/metrics` on `worker.web_port` (6066), in Prometheus's text format or OpenMetrics. Times are in seconds.
 No label names a customer or an advisor. A series that belongs to a partition, a pool or the model is told by the worker that has
@@ -22,7 +22,7 @@ How to read them when something is wrong: [operating](operating.md#incidents).
 
 
 def metrics_page() -> str:
-    return OPENING + "\n".join(_rows(Metrics().families)) + "\n"
+    return OPENING + "\n".join(_rows(Families().families)) + "\n"
 
 
 def _rows(families: list[Family]) -> Iterator[str]:

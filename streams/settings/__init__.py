@@ -24,6 +24,7 @@ FILE = Path("maitred.toml")
 # Variables with our prefix that are no settings: of the command line, the tests and the container.
 OTHER_VARIABLES = (
     "MAITRED_CONFIG", "MAITRED_DATA", "MAITRED_HEALTH_URL", "MAITRED_REQUIRE_SERVERS", "MAITRED_SEED", "MAITRED_SEEDS",
+    "MAITRED_WEBHOOK_SECRET",
 )  # fmt: skip
 DECIDING = ("money", "markets", "scoring", "tiers", "tier_changes", "assignment", "learning")
 

@@ -142,4 +142,3 @@ def _toml(value: object) -> str:
         case Struct():
             return _toml(msgspec.structs.asdict(value))
     raise TypeError(type(value).__name__)
-

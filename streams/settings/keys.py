@@ -29,6 +29,13 @@ class Kafka(Struct, frozen=True, kw_only=True):
     bootstrap: Annotated[Text, says("Brokers to ask first: `host:port`, several separated by commas.")] = (
         "127.0.0.1:9092"
     )
+    embedded: Annotated[
+        bool,
+        says(
+            "Whether it is the broker embedded in librdkafka, as in `maitred demo`: it needs some help, and promises "
+            "nothing across a crash."
+        ),
+    ] = False
     security: Annotated[
         dict[str, str],
         says(
@@ -322,6 +329,79 @@ class Logging(Struct, frozen=True, kw_only=True):
     ] = "json"
 
 
+class Tracing(Struct, frozen=True, kw_only=True):
+    """Spans of commits for OpenTelemetry; needs the extra `maitred[tracing]`. Off, it costs nothing."""
+
+    endpoint: Annotated[
+        str,
+        says(
+            "Where spans are sent by OTLP over HTTP: `http://127.0.0.1:4318/v1/traces`. Empty: no tracing.",
+            pattern="^(https?://.+)?$",
+        ),
+    ] = ""
+    sample: Annotated[Share, says("The share of commits that is traced.")] = 0.1
+
+
+class Deliver(Struct, frozen=True, kw_only=True):
+    """What `maitred deliver` hands on to files, web servers and other clusters."""
+
+    topics: Annotated[
+        tuple[
+            Literal["assignments", "current-assignments", "tier-changes", "scores", "examples", "snapshots"],
+            ...,
+        ],
+        says("Which decisions.", min_length=1),
+    ] = ("assignments", "tier-changes")
+    start: Annotated[
+        Literal["earliest", "latest"],
+        says(
+            "Where a sink begins that has never delivered anything: with the first record that is kept, or with what comes from now on."
+        ),
+    ] = "earliest"
+
+
+class Files(Struct, frozen=True, kw_only=True):
+    """`maitred deliver files`: when a file is whole. Readers see whole files only."""
+
+    rotate_bytes: Annotated[int, says("At this size.", ge=1_000, le=10**10)] = 64_000_000
+    rotate_seconds: Annotated[int, says("Or after this time, however little it holds.", ge=1, le=86_400)] = 300
+
+
+class Webhook(Struct, frozen=True, kw_only=True):
+    """`maitred deliver webhook`: where, and how hard it is tried. Its secrets are in `MAITRED_WEBHOOK_SECRET` alone."""
+
+    url: Annotated[str, says("Where events are posted.", pattern="^(https?://.+)?$")] = ""
+    timeout_ms: Annotated[int, says("How long a post may take, answer included.", ge=10, le=600_000)] = 10_000
+    in_flight: Annotated[
+        int, says("Posts that may be under way at once; of one customer never two.", ge=1, le=1_000)
+    ] = 8
+    attempts: Annotated[int, says("After so many attempts an event is kept as undelivered.", ge=1, le=100)] = 8
+    first_wait_ms: Annotated[
+        int, says("How long to wait before the second attempt; then twice as long each time.", ge=1, le=600_000)
+    ] = 500
+    most_wait_ms: Annotated[
+        int, says("The longest such wait, unless the server asks for a longer one.", ge=1, le=3_600_000)
+    ] = 60_000
+    again_minutes: Annotated[
+        int,
+        says(
+            "How long until an undelivered event is tried again by itself; one that the server refused (4xx) never is.",
+            ge=1,
+            le=10_080,
+        ),
+    ] = 60
+
+
+class Copy(Struct, frozen=True, kw_only=True):
+    """`maitred deliver kafka`: the cluster that decisions are copied to."""
+
+    bootstrap: Annotated[str, says("Its brokers. Empty: the same cluster.")] = ""
+    prefix: Annotated[
+        Name | None, says('What goes before the names of its topics: `"tools"` makes `tools.assignments`.')
+    ] = None
+    security: Annotated[dict[str, str], says("As `kafka.security`, for that cluster.")] = {}
+
+
 class Settings(Struct, frozen=True, kw_only=True):
     """Maitred's settings."""
 
@@ -363,3 +443,8 @@ class Settings(Struct, frozen=True, kw_only=True):
     assignment: Assignment = Assignment()
     learning: Learning = Learning()
     logging: Logging = Logging()
+    tracing: Tracing = Tracing()
+    deliver: Deliver = Deliver()
+    files: Files = Files()
+    webhook: Webhook = Webhook()
+    copy: Copy = Copy()

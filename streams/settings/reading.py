@@ -18,7 +18,7 @@ from schemas.errors import SettingsError
 
 PREFIX = "MAITRED_"
 SECTION_MARK = "__"
-SECRET = ("kafka.security", "redis.url")  # may hold passwords
+SECRET = ("copy.security", "kafka.security", "redis.url", "webhook.url")  # may hold passwords
 
 Hint = Any  # a type as it stands behind a field: no class of Python's covers int, Literal and Annotated
 Table = dict[str, Any]  # as TOML gives it; nothing is known of the values yet

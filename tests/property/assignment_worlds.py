@@ -1,6 +1,7 @@
 """Random but possible histories of pools: looks, standings, rosters and reports, with the runs they arrive in."""
 
 from collections import Counter
+from collections.abc import Iterable
 from random import Random
 from typing import Any
 
@@ -8,6 +9,7 @@ from msgspec.structs import replace
 
 from features.store import MemoryStore, Position
 from schemas.events import (
+    Absence,
     AdvisorAssigned,
     AdvisorChanged,
     AssignmentEnded,
@@ -16,9 +18,11 @@ from schemas.events import (
     ContactReported,
     CustomerScored,
     CustomerStanding,
+    PoolChanged,
     Reason,
+    RelationImported,
 )
-from schemas.records import Announcement, Batch, Output, Record, Run, State
+from schemas.records import Announcement, Batch, Output, Record, Retraction, Run, State
 from streams.assignment import AssignmentPolicy, assign, companions, needs
 
 HOUR_MS = 3_600_000
@@ -41,6 +45,7 @@ POOLS = ("north", "south")
 CUSTOMERS = tuple(f"c{n}" for n in range(30))
 STANDINGS = (
     "consent_granted", "consent_withdrawn", "erased", "vip_reached", "wish_manual", "wish_manual", "wish_manual", "wish_never",
+    "wish_lifted", "merged", "merged", "merged",
 )  # fmt: skip
 ADVISORS = ("ada", "bo", "cy")
 LANGUAGES = (None, "de", "de-CH", "fr")
@@ -75,6 +80,19 @@ def standing(customer_id, at_ms, what, pool="north", **others):
     )
 
 
+def paused(at_ms, pool="north"):
+    return PoolChanged(pool=pool, occurred_at_ms=at_ms, status="paused")
+
+
+def resumed(at_ms, pool="north"):
+    return PoolChanged(pool=pool, occurred_at_ms=at_ms, status="assigning")
+
+
+def relation(customer_id, advisor_id, at_ms, pool="north", **others):
+    fields = {"relation_id": f"{customer_id}/{advisor_id}", **others}
+    return RelationImported(customer_id=customer_id, advisor_id=advisor_id, pool=pool, occurred_at_ms=at_ms, **fields)
+
+
 def roster(advisor_id, at_ms, pool="north", **others):
     fields = {"capacity": 3, "daily_intake": 3, **others}
     return AdvisorChanged(advisor_id=advisor_id, pool=pool, occurred_at_ms=at_ms, **fields)
@@ -85,14 +103,17 @@ TOPICS: dict[Any, str] = {  # Any: event classes
     CustomerStanding: "scores",
     AdvisorChanged: "roster",
     ContactReported: "contacts",
+    PoolChanged: "roster",
+    RelationImported: "contacts",
 }
 
 
 def some_event(chance, at_ms):
     """One event. A contact is completed later, by what is assigned then."""
     pool = chance.choice(POOLS)
-    customer = f"{pool}-{chance.choice(CUSTOMERS)}"
-    what = chance.choices(("look", "stand", "roster", "contact"), (12, 2, 1, 4))[0]
+    home = pool if chance.random() < 0.95 else chance.choice(POOLS)  # a market was moved to another pool
+    customer = f"{home}-{chance.choice(CUSTOMERS)}"
+    what = chance.choices(("look", "stand", "roster", "contact", "pool", "relation"), (12, 3, 1, 4, 0.5, 1))[0]
     if what == "look":
         return scored(
             customer,
@@ -106,7 +127,23 @@ def some_event(chance, at_ms):
     if what == "stand":
         word = chance.choice(STANDINGS)
         advisor = chance.choice((None, *ADVISORS)) if word == "wish_manual" else None
-        return standing(customer, at_ms, word, pool, advisor_id=advisor, language=chance.choice(LANGUAGES))
+        others = [f"{pool}-{other}" for other in CUSTOMERS if f"{pool}-{other}" != customer]
+        survivor = chance.choice(others) if word == "merged" else None
+        return standing(
+            customer,
+            at_ms,
+            word,
+            pool,
+            advisor_id=advisor,
+            language=chance.choice(LANGUAGES),
+            into_customer_id=survivor,
+        )
+    if what == "pool":
+        return chance.choice((paused, resumed, resumed))(at_ms, pool)
+    if what == "relation":
+        until_ms = chance.choice((None, at_ms + chance.randint(-1, 20) * DAY_MS))
+        number = f"r{chance.randint(0, 40)}"
+        return relation(customer, chance.choice(ADVISORS), at_ms, pool, relation_id=number, service_until_ms=until_ms)
     if what == "roster":
         return roster(
             chance.choice(ADVISORS),
@@ -116,6 +153,7 @@ def some_event(chance, at_ms):
             capacity=chance.randint(0, 4),
             daily_intake=chance.randint(0, 3),
             languages=chance.choice(((), ("de",), ("fr", "en"))),
+            absences=tuple(some_absence(chance, at_ms) for _ in range(chance.choice((0, 0, 1, 2)))),
         )
     return ContactReported(
         contact_id=f"k{chance.randint(0, 60)}",
@@ -126,6 +164,11 @@ def some_event(chance, at_ms):
         occurred_at_ms=at_ms,
         outcome=chance.choices(("contacted", "accepted", "declined", "ended"), (4, 2, 5, 1))[0],
     )
+
+
+def some_absence(chance, at_ms):
+    from_ms = at_ms + chance.randint(-10, 60) * HOUR_MS
+    return Absence(from_ms=from_ms, until_ms=from_ms + chance.randint(1, 100) * HOUR_MS)
 
 
 def history(seed):
@@ -164,7 +207,10 @@ def concerning(event, active, offset):
         return replace(
             event, customer_id=held.customer_id, assignment_id=held.assignment_id, advisor_id=held.advisor_id
         )
-    return replace(event, customer_id=held.customer_id)
+    if isinstance(event, RelationImported):
+        return replace(event, customer_id=held.customer_id, advisor_id=held.advisor_id) if offset % 3 == 1 else event
+    is_survivor = isinstance(event, CustomerStanding) and event.into_customer_id == held.customer_id
+    return event if is_survivor else replace(event, customer_id=held.customer_id)
 
 
 def reported(runs):
@@ -174,7 +220,7 @@ def reported(runs):
         records = []
         for item in run.records:
             event = item.event
-            if isinstance(event, ContactReported | CustomerStanding):
+            if isinstance(event, ContactReported | CustomerStanding | RelationImported):
                 event = concerning(event, world.active, item.offset)
             records.append(item._replace(event=event))
             world.give([Run(run.topic, (records[-1],), world.watermark_ms)])
@@ -186,6 +232,15 @@ def reported(runs):
 Announced = AdvisorAssigned | AssignmentWithheld | AssignmentEnded
 
 
+def announced(outputs: Iterable[Output]) -> list[Announced]:
+    """What stands on the topic `assignments`."""
+    return [
+        output.event
+        for output in outputs
+        if isinstance(output, Announcement) and output.topic == "assignments" and isinstance(output.event, Announced)
+    ]
+
+
 class World:
     """The core over a real store, with what a subscriber of the assignments knows."""
 
@@ -194,6 +249,7 @@ class World:
         self.store = MemoryStore()
         self.outputs: list[Output] = []
         self.active: dict[str, AdvisorAssigned] = {}
+        self.current: dict[str, AdvisorAssigned] = {}
         self.entry, self.watermark_ms = 0, 0
         self.counts: dict[str, int] = {}
 
@@ -209,13 +265,23 @@ class World:
         self.outputs += decision.outputs
         for name, count in decision.counts.items():
             self.counts[name] = self.counts.get(name, 0) + count
-        said = [o.event for o in decision.outputs if isinstance(o, Announcement) and isinstance(o.event, Announced)]
+        self._fold_current(decision.outputs)
+        said = announced(decision.outputs)
         for event in said:
             if isinstance(event, AdvisorAssigned):
                 self.active[event.customer_id] = event
             elif isinstance(event, AssignmentEnded):
                 del self.active[event.customer_id]
         return said
+
+    def _fold_current(self, outputs: Iterable[Output]) -> None:
+        """As a tool folds the compacted topic."""
+        for output in outputs:
+            if isinstance(output, Retraction):
+                del self.current[output.key]
+            elif isinstance(output, Announcement) and output.topic == "current-assignments":
+                assert isinstance(output.event, AdvisorAssigned)
+                self.current[output.key] = output.event
 
     def tell(self, *told, watermark_ms=None) -> list[Announced]:
         """Apply events as one run each, at the watermark that stands or a new one."""

@@ -1,18 +1,23 @@
 """Random histories of a small shop as one partition's applied sequence, for tests that cut them in different ways."""
 
+import msgspec
 from hypothesis import strategies as st
 
 from features.money import Rates
+from features.profile import encode, fold_browse, fold_order, fold_return, new_profile
 from schemas.events import (
     AdvisorAssigned,
     AssignmentWished,
     Brief,
     ConsentChanged,
+    CustomersMerged,
     ErasureRequested,
+    EventForwarded,
     ItemsReturned,
     OrderLine,
     OrderPlaced,
     PageBrowsed,
+    ProfileMoved,
     ReturnLine,
 )
 from schemas.ids import partition_of
@@ -99,9 +104,54 @@ def privacy(draw, at_ms):
                 ConsentChanged(customer_id=customer, occurred_at_ms=at_ms, granted=False),
                 ErasureRequested(customer_id=customer, occurred_at_ms=at_ms),
                 AssignmentWished(wish_id="w", customer_id=customer, occurred_at_ms=at_ms, wish="never"),
+                AssignmentWished(wish_id="w", customer_id=customer, occurred_at_ms=at_ms, wish="manual"),
+                AssignmentWished(wish_id="w", customer_id=customer, occurred_at_ms=at_ms, wish="lifted"),
             ]
         )
     )
+
+
+@st.composite
+def merges(draw, at_ms):
+    into = draw(st.sampled_from([*CUSTOMERS, *STRANGERS]))
+    return "privacy", CustomersMerged(
+        merge_id="m", customer_id=draw(customers.filter(into.__ne__)), into_customer_id=into, occurred_at_ms=at_ms
+    )
+
+
+@st.composite
+def moves(draw, at_ms):
+    """A profile that comes from elsewhere, or back."""
+    origin = draw(st.sampled_from([*CUSTOMERS, *STRANGERS]))
+    profile = new_profile(origin, at_ms)
+    for _ in range(draw(st.integers(0, 3))):
+        _, event = draw(st.one_of(orders(at_ms), returns(at_ms), browsing(at_ms)))
+        if getattr(event, "currency", None) == "XXX":
+            continue
+        match event:
+            case OrderPlaced():
+                fold_order(profile, event, POLICY.rates, POLICY.outcomes_ms)
+            case ItemsReturned():
+                fold_return(profile, event, POLICY.rates, POLICY.outcomes_ms)
+            case _:
+                fold_browse(profile, event, POLICY.rates)
+    return "privacy", ProfileMoved(
+        id="p", customer_id=draw(customers), from_customer_id=origin, occurred_at_ms=at_ms, profile=encode(profile),
+        passed=tuple(draw(st.lists(customers, max_size=2))),
+    )  # fmt: skip
+
+
+@st.composite
+def forwards(draw, at_ms):
+    """What came under another account: as a rule what it names itself, sometimes an erasure on its way back."""
+    _, event = draw(st.one_of(orders(at_ms), returns(at_ms), browsing(at_ms), privacy(at_ms), treatments(at_ms)))
+    if event.customer_id is None:
+        event = msgspec.structs.replace(event, customer_id=STRANGERS[0])
+    return "privacy", EventForwarded(
+        id="f", customer_id=draw(customers), from_customer_id=draw(st.sampled_from([event.customer_id, STRANGERS[0]])),
+        occurred_at_ms=at_ms, event=msgspec.json.encode(event).decode(),
+        visitor_id=event.visitor_id if isinstance(event, OrderPlaced) else None,
+    )  # fmt: skip
 
 
 @st.composite
@@ -114,6 +164,9 @@ def treatments(draw, at_ms):
     )  # fmt: skip
 
 
+KINDS = [*[orders] * 6, *[browsing] * 4, *[returns] * 2, *[privacy] * 2, *[treatments] * 2, merges, moves, forwards]
+
+
 @st.composite
 def histories(draw, min_size=5, max_size=60):
     """Runs in the order of application: late events, unreadable records, steps of the watermark between them."""
@@ -123,7 +176,7 @@ def histories(draw, min_size=5, max_size=60):
     for _ in range(draw(st.integers(min_size, max_size))):
         at_ms += draw(st.sampled_from([0, 1_000, 50_000, 7_200_000, DAY_MS, 6 * DAY_MS, 40 * DAY_MS]))
         late_ms = draw(st.sampled_from([0, 0, 0, 30_000, 3 * DAY_MS, 50 * DAY_MS]))
-        kind = draw(st.sampled_from([orders, orders, orders, browsing, browsing, returns, privacy, treatments]))
+        kind = draw(st.sampled_from(KINDS))
         topic, event = draw(kind(at_ms - late_ms))
         if draw(st.integers(0, 20)) == 0:
             event = Fault("undecodable", "$", "Avro or JSON", "noise", "send it again")

@@ -4,11 +4,17 @@ from typing import get_args
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from schemas.events import AdvisorAssigned, AdvisorChanged, AssignmentEnded, AssignmentWithheld
-from schemas.records import Announcement
+from schemas.events import (
+    AdvisorAssigned,
+    AdvisorChanged,
+    AssignmentEnded,
+    AssignmentWithheld,
+    CustomerStanding,
+    PoolChanged,
+)
 from streams.assignment import is_control
 from streams.assignment.notices import Ending, Why
-from tests.property.assignment_worlds import DAY_MS, POLICY, World, history, reported
+from tests.property.assignment_worlds import DAY_MS, POLICY, World, announced, history, reported
 
 seeds = st.integers(0, 2**32 - 1)
 thorough = settings(
@@ -25,10 +31,14 @@ def lived(seed):
         yield None, world.give([run._replace(records=())])
 
 
+FACTS = ("imported", "merged")  # whom they concern is served already, whatever we think of it
+
+
 @thorough
 @given(seeds)
 def test_nobody_has_more_than_their_capacity_their_intake_or_one_advisor(seed):
-    """No new customer beyond capacity or daily intake, none for who is paused or gone, never two advisors for one customer."""
+    """By our decision: no new customer beyond capacity or daily intake, none for who is paused, gone or away; of anybody's: never
+    two advisors for one customer."""
     advisors, served = {}, {}
     taken: Counter[tuple[str, str, int]] = Counter()
     for event, said in lived(seed):
@@ -37,9 +47,12 @@ def test_nobody_has_more_than_their_capacity_their_intake_or_one_advisor(seed):
         for out in said:
             if isinstance(out, AdvisorAssigned):
                 entry = advisors[out.pool, out.advisor_id]
-                assert entry.status == "active"
                 assert out.customer_id not in served
                 served[out.customer_id] = (out.pool, out.advisor_id)
+                if out.cause in FACTS:
+                    continue
+                assert entry.status == "active"
+                assert not any(a.from_ms <= out.occurred_at_ms < a.until_ms for a in entry.absences)
                 assert Counter(served.values())[out.pool, out.advisor_id] <= entry.capacity
                 day = out.occurred_at_ms // DAY_MS
                 taken[out.pool, out.advisor_id, day] += 1
@@ -60,7 +73,7 @@ def test_every_ended_assignment_was_announced_and_every_announced_one_ends(seed)
             if isinstance(out, AdvisorAssigned):
                 assert out.assignment_id not in begun
                 begun[out.assignment_id] = out
-                assert out.occurred_at_ms < out.contact_by_ms
+                assert out.occurred_at_ms < out.contact_by_ms or out.cause in FACTS
                 assert out.occurred_at_ms < out.service_until_ms
             elif isinstance(out, AssignmentEnded):
                 assert out.assignment_id not in ended
@@ -73,21 +86,44 @@ def test_every_ended_assignment_was_announced_and_every_announced_one_ends(seed)
 @thorough
 @given(seeds)
 def test_the_control_arm_is_never_assigned_by_the_model(seed):
-    """Who is withheld is withheld once, and has an advisor only by a person's wish; the others are never withheld."""
-    withheld = set()
-    for _, said in lived(seed):
+    """Who is withheld is withheld once, and has an advisor only by a person's wish, an import, or as another account's heir."""
+    withheld, heirs = set(), set()
+    for event, said in lived(seed):
+        if isinstance(event, CustomerStanding) and event.standing == "merged":
+            heirs.add(event.into_customer_id)
         for out in said:
-            control = not isinstance(out, AssignmentEnded) and is_control(
-                POLICY.experiment, out.customer_id, POLICY.control_share
-            )
+            control = is_control(POLICY.experiment, out.customer_id, POLICY.control_share)
             if isinstance(out, AssignmentWithheld):
                 assert control
                 assert out.propensity == POLICY.propensity
                 assert out.was_free <= (out.would_be_advisor_id is not None)
                 withheld.add(out.customer_id)
             elif isinstance(out, AdvisorAssigned):
-                assert out.arm == ("none" if control else out.arm)
-                assert out.arm == ("none" if out.cause == "manual" else out.arm)
+                assert out.arm == "none" or not control or out.customer_id in heirs
+                assert out.arm == ("none" if out.cause in ("manual", "imported") else out.arm)
+
+
+@thorough
+@given(seeds)
+def test_a_paused_pool_gives_places_by_a_persons_wish_alone(seed):
+    """Neither a look nor waiting nor an advisor who left leads to an assignment until the pool goes on."""
+    resting: set[str] = set()
+    for event, said in lived(seed):
+        if isinstance(event, PoolChanged):
+            (resting.add if event.status == "paused" else resting.discard)(event.pool)
+        for out in said:
+            if isinstance(out, AdvisorAssigned) and out.pool in resting:
+                assert out.cause in ("manual", *FACTS)
+
+
+@thorough
+@given(seeds)
+def test_what_current_assignments_holds_is_what_assignments_add_up_to(seed):
+    """For a tool that joins late: the last AdvisorAssigned of whoever is served, and of nobody else."""
+    world = World()
+    for run in reported(history(seed)):
+        world.give([run])
+        assert world.current == world.active
 
 
 @thorough
@@ -124,7 +160,7 @@ def test_histories_are_worth_the_name():
     for seed in range(120):
         world = World()
         world.give(reported(history(seed)))
-        said = [out.event for out in world.outputs if isinstance(out, Announcement)]
+        said = announced(world.outputs)
         seen.update(world.counts)
         causes.update(event.cause for event in said if isinstance(event, AdvisorAssigned))
         reasons.update(event.reason for event in said if isinstance(event, AssignmentEnded))
@@ -136,5 +172,5 @@ def test_histories_are_worth_the_name():
 COUNTED = (
     "AssignmentWithheld", "refused_consent", "refused_vip", "refused_never", "refused_control", "refused_rest",
     "refused_language", "below_price", "waiting", "waited_in_vain", "duplicates", "rejected",
-    "wishes_met_already", "wishes_unmet",
+    "wishes_met_already", "wishes_unmet", "relations_known",
 )  # fmt: skip

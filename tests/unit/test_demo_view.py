@@ -104,3 +104,8 @@ def test_the_report_has_every_number(scene: Scene) -> None:
     assert (told["assignments"], told["control"], told["tier_changes"], told["rejected"]) == (53, 7, 60, 60)
     assert told["decision_p50_ms"] == pytest.approx(40, abs=1)
     assert told["wall_s"] == 66.0
+
+
+def test_every_key_of_the_report_is_documented(scene: Scene) -> None:
+    page = (Path(__file__).parents[2] / "docs" / "demo.md").read_text()
+    assert [key for key in report(scene, 66.0) if f"`{key}`" not in page] == []

@@ -13,9 +13,9 @@ from schemas.events import Event, OrderLine, OrderPlaced, PageBrowsed
 from schemas.records import Batch, Record, Run, State
 from streams import engine
 from streams.commit import Committed
-from streams.metrics import STEPS, Metrics
 from streams.policies import scoring_policy
 from streams.settings import Settings
+from streams.watching.metrics import STEPS, Metrics
 
 AT_MS, SIZE, TIMES = 1_792_108_800_000, 2_000, 50
 

@@ -7,10 +7,10 @@ Both are pure: no clock, no chance, nothing opened. Records are applied in the o
 watermark moves, and what falls due by then happens in the order (due time, key), with features read as of their due time.
 Any two cuts of one applied sequence into batches give equal bytes (tests/property/test_engine_cuts.py).
 
-What an event leads to stands next door: `shopping.py` (orders, returns, browsing), `privacy.py` (consent, wishes, erasure),
-`accounts.py` (two accounts of one customer), `due.py` (what time alone brings). They share `deciding.py`: the batch being
-decided, with its state (`working.py`). Around it: `door.py` (which records come in), `looks.py` (scoring), `labels.py`
-(what came of it), `tiers.py`. The other two cores have the same shape: `assignment/`, `online_models/learner.py`.
+What an event leads to stands in the room `scoring/`: `shopping.py` (orders, returns, browsing), `privacy.py` (consent, wishes,
+erasure), `accounts.py` (two accounts of one customer), `due.py` (what time alone brings). They share `deciding.py`, the batch
+being decided, with its state (`working.py`); `looks.py` scores, `labels.py` says what came of it, `tiers.py` who reached which
+tier. Which records come in at all: `door.py`. The other two cores have the same shape: `assignment/`, `online_models/learner.py`.
 """
 
 from collections.abc import Iterable
@@ -34,14 +34,14 @@ from schemas.events import (
 )
 from schemas.ids import partition_of
 from schemas.records import Batch, Decision, Fault, Needs, Record, Reroute, State
-from streams.accounts import arrived, go_on, merged, moved_in
-from streams.deciding import Deciding
 from streams.door import Admitted, admit
-from streams.due import catch_up, pass_time
-from streams.policy import Policy
-from streams.privacy import consented, erased, wished
-from streams.shopping import browsed, browsed_by_visitor, ordered, returned
-from streams.working import LOOKS, PROFILE, VISITOR, WATERMARK
+from streams.scoring.accounts import arrived, go_on, merged, moved_in
+from streams.scoring.deciding import Deciding
+from streams.scoring.due import catch_up, pass_time
+from streams.scoring.policy import Policy
+from streams.scoring.privacy import consented, erased, wished
+from streams.scoring.shopping import browsed, browsed_by_visitor, ordered, returned
+from streams.scoring.working import LOOKS, PROFILE, VISITOR, WATERMARK
 
 SOURCES = ("orders", "returns", "browse", "privacy", "assignments")
 

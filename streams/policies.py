@@ -6,10 +6,10 @@ from features.money import Rates
 from online_models.learner import LearnPolicy
 from streams.assignment import AssignmentPolicy
 from streams.intake import IntakePolicy
-from streams.policy import DAY_MS, Policy
+from streams.scoring.policy import DAY_MS, Policy
+from streams.scoring.tiers import MILLION, Tier, TierPolicy
 from streams.settings import Settings, policy_version
 from streams.settings.currencies import millionths
-from streams.tiers import MILLION, Tier, TierPolicy
 
 HOUR_MS = 3_600_000
 VIP_AMOUNT_MINOR = 120_000  # where neither an amount nor a tier is set

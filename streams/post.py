@@ -14,10 +14,10 @@ import structlog
 from schemas.errors import BrokenPromise, MaitredError
 from streams.assembly import Station
 from streams.commit import Committed
-from streams.health import Condition, Progress, Reason
-from streams.metrics import Reading
-from streams.probe import Findings, Probe
 from streams.shell import Cut
+from streams.watching.health import Condition, Progress, Reason
+from streams.watching.metrics import Reading
+from streams.watching.probe import Findings, Probe
 
 RETRY_S: Final = 1.0
 PROBE_S: Final = 5.0

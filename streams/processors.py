@@ -12,7 +12,7 @@ from schemas.records import Batch, Decision, Needs, Output, Record, Rejection, R
 from streams import assignment, engine
 from streams.assignment import AssignmentPolicy
 from streams.door import Admitted, admit
-from streams.policy import Policy
+from streams.scoring.policy import Policy
 
 
 class Processor(Protocol):

@@ -24,14 +24,14 @@ from faust.types.web import Request, Response, View
 
 from schemas.errors import SettingsError
 from streams.assembly import Assembly, Station, assemble
-from streams.health import reasons
-from streams.logs import configure_logging
-from streams.metrics import Metrics
-from streams.onlookers import onlookers, tracing
 from streams.post import PROBE_S, Post, end_if_hopeless
-from streams.probe import Probe
 from streams.settings import Settings
 from streams.shell import Cut
+from streams.watching.health import reasons
+from streams.watching.logs import configure_logging
+from streams.watching.metrics import Metrics
+from streams.watching.onlookers import onlookers, tracing
+from streams.watching.probe import Probe
 
 SWITCH_S = 0.0005  # threads mostly wait for servers: who gets an answer should not wait 5 ms more for the interpreter
 BEAT_S, WATCH_S = 1.0, 5.0

@@ -174,7 +174,7 @@ def _deliver(
     from streams.cli.topics import refuse_wrong_topics
     from streams.deliver import Deliverer
     from streams.kafka.client import kafka_config
-    from streams.logs import configure_logging
+    from streams.watching.logs import configure_logging
 
     configure_logging(settings.logging)
     refuse_wrong_topics(settings)

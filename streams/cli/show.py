@@ -51,7 +51,7 @@ def _known(settings: "Settings", customer_id: str) -> "tuple[Profile | str | Non
     from features.profile import decode_account
     from features.redis_store import RedisStore
     from schemas.ids import partition_of
-    from streams.working import LOOKS, PROFILE
+    from streams.scoring.working import LOOKS, PROFILE
 
     home = partition_of(customer_id, settings.partitions)
     store = RedisStore(settings.redis.url, settings.namespace, "scorer")

@@ -2,12 +2,12 @@
 
 from collections.abc import Iterator
 
-from streams.metric_families import Families, Family
+from streams.watching.metric_families import Families, Family
 
 OPENING = """\
 # Metrics
 
-*Written by `make docs` from `streams/metric_families.py`.*
+*Written by `make docs` from `streams/watching/metric_families.py`.*
 
 Every worker serves them at `/metrics` on `worker.web_port` (6066), in Prometheus's text format or OpenMetrics. Times are in seconds.
 No label names a customer or an advisor. A series that belongs to a partition, a pool or the model is told by the worker that has

@@ -22,8 +22,8 @@ from schemas.events import (
 )
 from schemas.ids import partition_of
 from schemas.records import Batch, Fault, Record, Run
-from streams.policy import Policy
-from streams.tiers import Tier, TierPolicy
+from streams.scoring.policy import Policy
+from streams.scoring.tiers import Tier, TierPolicy
 
 DAY_MS = 86_400_000
 START_MS = 1_700_000_000_000

@@ -26,7 +26,7 @@ from schemas.events import (
     TierChanged,
 )
 from schemas.ids import partition_of
-from streams.accounts import TOO_LARGE_TO_FORWARD
+from streams.scoring.accounts import TOO_LARGE_TO_FORWARD
 from tests.property.histories import DAY_MS, START_MS
 from tests.property.many_accounts import Scorers
 

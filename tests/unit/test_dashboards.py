@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 import yaml
 
-from streams.metrics import Metrics
 from streams.pages.metrics_reference import metrics_page
+from streams.watching.metrics import Metrics
 
 ROOT = Path(__file__).resolve().parents[2]
 DOCKER = ROOT / "docker"

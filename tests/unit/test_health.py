@@ -2,8 +2,8 @@
 
 import pytest
 
-from streams.health import SILENT_S, STALLED_S, Condition, Progress, Stuck, reasons
-from streams.probe import Findings
+from streams.watching.health import SILENT_S, STALLED_S, Condition, Progress, Stuck, reasons
+from streams.watching.probe import Findings
 
 WELL = Condition(processor="scorer", partitions=(0, 1))
 

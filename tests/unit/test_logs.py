@@ -11,8 +11,8 @@ from schemas.errors import BrokenPromise, StoreUnavailable
 from schemas.events import OrderLine, OrderPlaced
 from schemas.records import Batch, Decision, Fault, Needs, Record, Run, State
 from streams.commit import decide_setting_aside, named
-from streams.logs import SELDOM_S, Seldom, configure_logging
 from streams.settings.keys import Logging
+from streams.watching.logs import SELDOM_S, Seldom, configure_logging
 
 SECRETS = ("c-31415", "boot-38", "ada@example.org")
 ORDER = OrderPlaced(

@@ -12,11 +12,11 @@ from schemas.records import Announcement, Batch, Decision, Fault, Record, Run, S
 from streams import engine
 from streams.assignment.pools import Advisor, Pool
 from streams.commit import Committed
-from streams.health import Condition, reasons
-from streams.metrics import Metrics, Reading
 from streams.policies import scoring_policy
-from streams.probe import Findings, PoolFill, fill_of
 from streams.settings import Settings
+from streams.watching.health import Condition, reasons
+from streams.watching.metrics import Metrics, Reading
+from streams.watching.probe import Findings, PoolFill, fill_of
 
 AT_MS = 1_792_108_800_000
 POLICY = replace(scoring_policy(Settings()), partitions=1)

@@ -10,7 +10,6 @@ from streams.settings import Settings, load, policy_version, read
 from streams.settings.currencies import millionths
 from streams.settings.reading import is_section, keys_of, rows_of
 
-
 ROOT = Path(__file__).parents[2]
 
 

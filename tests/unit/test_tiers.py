@@ -2,7 +2,7 @@ import pytest
 
 from features.profile import TierStanding
 from schemas.errors import SettingsError
-from streams.tiers import DAY_MS, Tier, TierChange, TierPolicy, review
+from streams.scoring.tiers import DAY_MS, Tier, TierChange, TierPolicy, review
 
 SILVER, GOLD, BLACK = Tier("silver", 50_000), Tier("gold", 100_000, orders=2), Tier("black", 300_000, orders=3)
 POLICY = TierPolicy(tiers=(SILVER, GOLD, BLACK))

@@ -11,11 +11,11 @@ from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTrace
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 
 from schemas.records import Fault, Record, Run
-from streams.metrics import Metrics
-from streams.onlookers import onlookers, tracing
 from streams.settings import Settings
 from streams.settings.keys import Tracing
-from streams.tracing import MOST_LINKS, Traces, origins
+from streams.watching.metrics import Metrics
+from streams.watching.onlookers import onlookers, tracing
+from streams.watching.tracing import MOST_LINKS, Traces, origins
 
 TRACE = "0af7651916cd43dd8448eb211c80319c"
 PARENT = f"00-{TRACE}-b7ad6b7169203331-01".encode()
@@ -119,7 +119,7 @@ def test_spans_arrive_at_a_collector_by_otlp(receiver):
 def test_off_it_is_not_even_imported():
     code = (
         "import sys; from streams.worker import tracing; from streams.settings import Settings\n"
-        "with tracing(Settings()) as traces: print(traces, 'streams.tracing' in sys.modules, 'opentelemetry.sdk.trace' in sys.modules)"
+        "with tracing(Settings()) as traces: print(traces, 'streams.watching.tracing' in sys.modules, 'opentelemetry.sdk.trace' in sys.modules)"
     )
     run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert run.stdout == "None False False\n"

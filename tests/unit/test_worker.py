@@ -12,9 +12,9 @@ from msgspec.structs import replace
 from schemas.errors import LogUnavailable, SettingsError
 from streams.assembly import Station
 from streams.post import HOPELESS, HOPELESS_S, Post, end_if_hopeless
-from streams.probe import Findings
 from streams.settings import Settings
 from streams.settings.keys import Worker
+from streams.watching.probe import Findings
 from streams.worker import obey, refuse_taken_port
 
 

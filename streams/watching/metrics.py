@@ -23,10 +23,10 @@ from schemas.ids import offset_of
 from schemas.records import Announcement, Batch, Output, Rejection, Reroute
 from streams.assignment.desk import CURRENT
 from streams.commit import Committed, Pieces, Step
-from streams.health import Condition, Reason
 from streams.log import TopicPartition
-from streams.metric_families import Families
-from streams.probe import Findings
+from streams.watching.health import Condition, Reason
+from streams.watching.metric_families import Families
+from streams.watching.probe import Findings
 
 NO_SNAPSHOT: Final = -1
 REFUSED: Final = "refused_"  # so the assigner's counts of looks that met a rule begin

@@ -4,10 +4,10 @@ Due items happen in the order (due time, key), each as of its due time, also whe
 """
 
 from features.profile import Profile, take_pending
-from streams.deciding import Deciding
-from streams.labels import FORGET_LOOKS, OUTCOME, examples
-from streams.looks import Look, wants_second_look
-from streams.working import PROFILE, VISITOR
+from streams.scoring.deciding import Deciding
+from streams.scoring.labels import FORGET_LOOKS, OUTCOME, examples
+from streams.scoring.looks import Look, wants_second_look
+from streams.scoring.working import PROFILE, VISITOR
 
 
 def pass_time(deciding: Deciding, watermark_ms: int) -> None:

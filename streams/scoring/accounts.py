@@ -31,9 +31,9 @@ from schemas.events import (
 from schemas.ids import caused_by_record
 from schemas.records import Fault, Record
 from schemas.rejects import WHOLE_UP_TO_BYTES
-from streams.deciding import Deciding
-from streams.labels import give_no_examples
-from streams.looks import stop_looking
+from streams.scoring.deciding import Deciding
+from streams.scoring.labels import give_no_examples
+from streams.scoring.looks import stop_looking
 
 Forwarded = (
     OrderPlaced | ItemsReturned | PageBrowsed | ConsentChanged | ErasureRequested | AssignmentWished

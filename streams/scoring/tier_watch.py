@@ -3,8 +3,8 @@
 from features.outlook import Outlook, outlook
 from features.profile import Profile, TierStanding, remind_once
 from schemas.events import TierChanged
-from streams.policy import Policy
-from streams.tiers import TierChange, review
+from streams.scoring.policy import Policy
+from streams.scoring.tiers import TierChange, review
 
 
 def watch_tier(profile: Profile, at_ms: int, policy: Policy) -> tuple[TierChange, ...]:

@@ -11,11 +11,11 @@ from online_models.model import Model
 from schemas.events import Brief, CustomerStanding, Event, OutsideRead
 from schemas.ids import caused_by_record, caused_by_time
 from schemas.records import Announcement, Batch, Decision, Fault, Output, Record, Rejection, State
-from streams.labels import watch_vip
-from streams.looks import Look, brief, take_look
-from streams.policy import Policy
-from streams.tier_watch import announcement, watch_tier
-from streams.working import Working
+from streams.scoring.labels import watch_vip
+from streams.scoring.looks import Look, brief, take_look
+from streams.scoring.policy import Policy
+from streams.scoring.tier_watch import announcement, watch_tier
+from streams.scoring.working import Working
 
 CONSENT_STANDINGS = ("", "consent_granted", "consent_withdrawn")
 

@@ -18,10 +18,10 @@ from features.profile import (
 from schemas.events import ItemsReturned, OrderPlaced, OutsideRead, PageBrowsed
 from schemas.ids import partition_of
 from schemas.records import Fault, Record
-from streams.deciding import Deciding
-from streams.labels import schedule_outcomes
-from streams.looks import Look, schedule_looks, wants_second_look
-from streams.working import VISITOR
+from streams.scoring.deciding import Deciding
+from streams.scoring.labels import schedule_outcomes
+from streams.scoring.looks import Look, schedule_looks, wants_second_look
+from streams.scoring.working import VISITOR
 
 
 def browsed(deciding: Deciding, record: Record, event: PageBrowsed, who: str) -> None:

@@ -12,7 +12,7 @@ from features.profile import Profile, orders_count, remind
 from features.vector import FEATURES_VERSION, first_vector, since_vector
 from online_models.model import Model, Scored
 from schemas.events import Brief, CustomerScored, OrderPlaced
-from streams.policy import DAY_MS, Policy
+from streams.scoring.policy import DAY_MS, Policy
 
 HOUR_MS = 3_600_000
 CONSENTS: tuple[Literal["unknown", "granted", "withdrawn"], ...] = ("unknown", "granted", "withdrawn")

@@ -3,8 +3,8 @@
 from features.profile import GRANTED, WITHDRAWN
 from schemas.events import AssignmentWished, ConsentChanged, ErasureRequested
 from schemas.records import Record
-from streams.accounts import drop_notes
-from streams.deciding import Deciding
+from streams.scoring.accounts import drop_notes
+from streams.scoring.deciding import Deciding
 
 
 def consented(deciding: Deciding, record: Record, event: ConsentChanged, who: str) -> None:

@@ -8,7 +8,7 @@ from features.frozen import Looks
 from features.profile import Pending, Profile, remind
 from features.vector import FEATURES_VERSION
 from schemas.events import ExampleReady
-from streams.policy import DAY_MS, Policy
+from streams.scoring.policy import DAY_MS, Policy
 
 OUTCOME, FORGET_LOOKS = "outcome_", "forget_looks"
 

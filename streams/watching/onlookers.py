@@ -6,11 +6,11 @@ from typing import TYPE_CHECKING
 
 from schemas.errors import SettingsError
 from streams.commit import Pieces, Step, Watch
-from streams.metrics import Metrics
 from streams.settings import Settings
+from streams.watching.metrics import Metrics
 
 if TYPE_CHECKING:
-    from streams.tracing import Traces
+    from streams.watching.tracing import Traces
 
 
 @contextmanager
@@ -20,7 +20,7 @@ def tracing(settings: Settings) -> Iterator["Traces | None"]:
         yield None
         return
     try:
-        from streams.tracing import Traces  # noqa: PLC0415  # as said
+        from streams.watching.tracing import Traces  # noqa: PLC0415  # as said
     except ModuleNotFoundError as error:
         cure = "pip install 'maitred[tracing]', or leave the endpoint empty"
         raise SettingsError("tracing.endpoint", "the extra `tracing` to be installed", error.name, cure) from error

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from msgspec import Struct, field
 
 from features.money import Rates
-from streams.tiers import TierPolicy
+from streams.scoring.tiers import TierPolicy
 
 DAY_MS = 86_400_000
 

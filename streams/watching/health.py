@@ -9,7 +9,7 @@ from typing import Literal, NamedTuple
 
 from msgspec import Struct
 
-from streams.probe import Findings
+from streams.watching.probe import Findings
 
 STALLED_S = 60.0  # with work at hand and no commit
 SILENT_S = 15.0  # without an answer from Kafka or Redis

@@ -15,7 +15,9 @@ NODES      ?= 1
 export KAFKA_PORT REDIS_PORT REGISTRY_PORT NODES
 
 BIN      := $(VENV)/bin
-STAMP    := $(VENV)/.maitred-installed
+INSTALL  := $(BIN)/python -m pip install --quiet --disable-pip-version-check
+RUNS     := $(VENV)/.maitred-runs
+TESTS    := $(VENV)/.maitred-tests
 PACKAGES := schemas features online_models sinks streams
 SERVERS  := $(BIN)/python docker/servers.py
 
@@ -25,16 +27,20 @@ SERVERS  := $(BIN)/python docker/servers.py
 help:  ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
-setup: $(STAMP)  ## the environment: locked packages with checked hashes, and this project
+setup: $(TESTS)  ## the environment: locked packages with checked hashes, and this project
 
-$(STAMP): requirements.lock pyproject.toml
+$(RUNS): requirements.lock pyproject.toml  # what running takes, which is half of what testing does
 	@$(PYTHON) -c 'import sys; v = sys.version_info[:2]; (3, 11) <= v < (3, 14) or sys.exit(f"Maitred needs Python 3.11 to 3.13, $(PYTHON) is {v[0]}.{v[1]}: choose another with PYTHON=python3.11")'
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
+	$(INSTALL) --require-hashes -r requirements.lock
+	$(INSTALL) --no-deps --no-build-isolation --editable .
 	@touch $@
 
-demo: setup  ## a simulated shop scored and served live, for a minute; needs no server (ARGS="--seconds 20")
+$(TESTS): $(RUNS) requirements-dev.lock
+	$(INSTALL) --require-hashes -r requirements-dev.lock
+	@touch $@
+
+demo: $(RUNS)  ## a simulated shop scored and served live, for a minute; needs no server (ARGS="--seconds 20")
 	$(BIN)/maitred demo $(ARGS)
 
 test: setup  ## unit, property, simulation and golden tests and the docs' examples; needs no server
@@ -59,7 +65,7 @@ format: setup  ## put the code into form
 
 integration: setup  ## tests on real Kafka and Redis; `make servers` first (MAITRED_REQUIRE_SERVERS=1: none is a failure)
 	MAITRED_KAFKA__BOOTSTRAP=127.0.0.1:$(KAFKA_PORT) MAITRED_REDIS__URL=redis://127.0.0.1:$(REDIS_PORT)/0 \
-		$(BIN)/python -m pytest tests/integration -q $(ARGS)
+		$(BIN)/python -m pytest tests/integration -n $(WORKERS) --dist loadfile -q $(ARGS)
 
 servers: setup  ## real Kafka and Redis on loopback, started and answering (KAFKA_PORT, REDIS_PORT, REGISTRY_PORT, NODES=3)
 	$(SERVERS) up
@@ -74,8 +80,10 @@ bench: setup  ## our benchmarks, one after the other
 	@for script in $$(find benchmarks -maxdepth 1 -name '[a-z]*.py' 2>/dev/null | sort); do \
 		echo "== $$script"; $(BIN)/python $$script || exit 1; done
 
-lock: setup  ## resolve requirements.lock anew from pyproject.toml
-	@test -x $(BIN)/uv || $(BIN)/python -m pip install --quiet --disable-pip-version-check uv
-	$(BIN)/uv pip compile --quiet --universal --generate-hashes --no-emit-index-url --no-emit-find-links \
-		--python-version 3.11 --extra dev --custom-compile-command "make lock" $(ARGS) \
-		pyproject.toml --output-file requirements.lock
+LOCK := $(BIN)/uv pip compile --quiet --universal --generate-hashes --no-emit-index-url --no-emit-find-links \
+	--python-version 3.11 --custom-compile-command "make lock" pyproject.toml
+
+lock: setup  ## resolve both locks anew from pyproject.toml (ARGS=--upgrade: to the newest)
+	@test -x $(BIN)/uv || $(INSTALL) uv
+	$(LOCK) --extra dev $(ARGS) --output-file requirements-dev.lock
+	$(LOCK) --extra build --extra embedded --extra tracing --constraint requirements-dev.lock --output-file requirements.lock

@@ -5,13 +5,19 @@
 import { createHmac, timingSafeEqual } from "node:crypto";
 import { createServer } from "node:http";
 
-const key = Buffer.from(process.env.MAITRED_WEBHOOK_SECRET.split(" ")[0].slice("whsec_".length), "base64");
+const secret = process.env.MAITRED_WEBHOOK_SECRET;
+if (!secret) {
+  console.error("MAITRED_WEBHOOK_SECRET: expected the secret that the sender has, got none; export it first");
+  process.exit(2);
+}
+const key = Buffer.from(secret.split(" ")[0].slice("whsec_".length), "base64");
 
 function isGenuine(headers, body) {
-  const id = headers["webhook-id"], at = headers["webhook-timestamp"];
+  const id = headers["webhook-id"], at = headers["webhook-timestamp"], signatures = headers["webhook-signature"];
+  if (!id || !at || !signatures) return false; // not signed at all
   if (Math.abs(Date.now() / 1000 - Number(at)) > 300) return false; // too old: somebody plays it again
   const expected = createHmac("sha256", key).update(`${id}.${at}.`).update(body).digest();
-  return headers["webhook-signature"].split(" ").some((one) => {
+  return signatures.split(" ").some((one) => {
     const given = Buffer.from(one.replace(/^v1,/, ""), "base64");
     return given.length === expected.length && timingSafeEqual(given, expected);
   });

@@ -6,6 +6,7 @@ mean and what is announced is the engine's business: it keeps its notes in the p
 Amounts are in base minor units, and purchases and returns stay apart: who returns is active.
 """
 
+from collections.abc import Iterable
 from hashlib import blake2b
 from math import log1p
 from typing import ClassVar, Final, Literal
@@ -39,6 +40,7 @@ DOCUMENTS_KEPT, DOCUMENT_ID_BYTES, DOCUMENT_BYTES = 64, 5, 7
 BROWSE_IDS_KEPT, BROWSE_ID_BYTES = 4, 4
 VISITORS_KEPT, VISITOR_BYTES = 8, 4
 VIEWED_KEPT, RETURNED_KEPT = 3, 2
+POOLS_KEPT: Final = 16
 
 Recognised = Literal["new", "duplicate", "conflict"]
 UNKNOWN, GRANTED, WITHDRAWN = range(3)  # consent
@@ -90,7 +92,6 @@ class Treatment(Struct, frozen=True, array_like=True):
     assignment_id: str
     propensity: float
     at_ms: int
-    pool: str = ""  # where it is not that of the home market: of an imported relation
 
 
 class Pending(Struct, frozen=True, array_like=True, order=True):
@@ -157,6 +158,7 @@ class Profile(Browser, array_like=True, kw_only=True):
     wish_advisor: str | None = None
     born: int = 0  # tells this profile from another of the same customer, before or after an erasure
     merged: list[str] = []  # the accounts merged into this one, the last ones
+    pools: list[str] = []  # those that decided about this customer, the last ones: they are told of consent and erasure
 
 
 def new_profile(customer_id: str, at_ms: int) -> Profile:
@@ -381,6 +383,11 @@ def take_pending(profile: Profile) -> Pending:
 
 
 # ---- questions -------------------------------------------------------------------------------------------------------
+
+
+def meet_pools(profile: Profile, pools: Iterable[str]) -> None:
+    """Note which pools know the customer."""
+    profile.pools = [*dict.fromkeys((*profile.pools, *pools))][-POOLS_KEPT:]
 
 
 def visitor_is_linked(profile: Profile, visitor_id: str) -> bool:

@@ -65,7 +65,7 @@ def trailing(name: str, schema_id: int, count: int) -> Fault:
 def unknown_schema(schema_id: int) -> Fault:
     return Fault(
         "unknown_schema", "schema id", "an id that the registry knows", str(schema_id),
-        "register the schema, or set `serializer` and Maitred to one registry; then `maitred rejected retry`",
+        "register the schema, or set `registry.url` to the registry of the serializer; then `maitred rejected retry`",
     )  # fmt: skip
 
 
@@ -87,7 +87,7 @@ def too_large(size: int, limit: int) -> Fault:
         WHOLE,
         f"at most {limit} bytes",
         f"{size} bytes",
-        "split the event, or raise max_record_bytes",
+        "split the event: the limit is fixed",
     )
 
 

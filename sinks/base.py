@@ -7,6 +7,7 @@ interrupts comes again, with the same id. All sinks pass the checks in `tests/un
 
 from collections import defaultdict
 from collections.abc import Collection, Mapping, Sequence
+from math import inf
 from typing import NamedTuple, Protocol
 
 from schemas.codec import event_id, rfc3339
@@ -99,8 +100,8 @@ class Sink(Protocol):
         """Do what is due; says of each open partition the offset before which everything is delivered."""
         ...
 
-    def flush(self) -> None:
-        """Return once all that was put is delivered."""
+    def flush(self, seconds: float = inf) -> bool:
+        """Deliver all that was put, taking about so long at most; says whether that is done."""
         ...
 
     def release(self) -> Mapping[Place, int]:
@@ -168,10 +169,11 @@ class MemorySink:
         self.flush()
         return self._progress.settled()
 
-    def flush(self) -> None:
+    def flush(self, seconds: float = inf) -> bool:  # noqa: ARG002  it takes no time
         self.received += self._waiting
         self._waiting.clear()
         self._progress.finish_all()
+        return True
 
     def release(self) -> Mapping[Place, int]:
         reached = self.settled()

@@ -14,6 +14,7 @@ import time
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
+from math import inf
 from pathlib import Path
 from typing import Any, Literal, Protocol
 
@@ -117,9 +118,10 @@ class FileSink:
                 self._publish(part)
         return dict(self._reached)
 
-    def flush(self) -> None:
+    def flush(self, seconds: float = inf) -> bool:  # noqa: ARG002  it takes no longer than the disk does
         for part in list(self._parts.values()):
             self._publish(part)
+        return True
 
     def release(self) -> Mapping[Place, int]:
         self.flush()

@@ -7,6 +7,7 @@ told, never dropped. Decisions of the processors don't pass here: they go out in
 
 from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
+from math import inf
 from typing import Any
 
 from confluent_kafka import KafkaError, KafkaException, Producer
@@ -137,14 +138,15 @@ class KafkaSink:
         self.flush()
         return self._progress.settled()
 
-    def flush(self) -> None:
+    def flush(self, seconds: float = inf) -> bool:  # noqa: ARG002  the publisher's patience has an end of its own
         if not self._progress:
-            return
+            return True
         try:
             self._publisher.flush()
         except LogUnavailable as error:
             raise self._unavailable(error) from error
         self._progress.finish_all()
+        return True
 
     def release(self) -> Mapping[Place, int]:
         reached = self.settled()

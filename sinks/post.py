@@ -23,6 +23,8 @@ CONTENT_TYPE = "application/cloudevents+json; charset=utf-8"
 SECRET_VARIABLE = "MAITRED_WEBHOOK_SECRET"  # noqa: S105  a name
 _MAY_PASS = {408, 425, 429}
 _SHOWN = 200  # bytes of an answer that refuses
+_SHORT = 16_384  # bytes of an answer that are read for the sake of its connection
+_REST_S = 1.0  # and how long that may take
 
 
 class WebhookPost:
@@ -44,14 +46,11 @@ class WebhookPost:
         try:
             async with asyncio.timeout(self._timeout_s):  # the client's own is for each step, this for all of them
                 answer = await self._client.send(request, stream=True)
-                try:
-                    head = b"" if answer.is_success else await _head(answer)
-                finally:
-                    await answer.aclose()
         except TimeoutError as error:
             raise Failure(f"no answer within {self._timeout_s:g} s", may_pass=True) from error
         except httpx2.HTTPError as error:
             raise Failure(f"{type(error).__name__}: {error}".rstrip(": "), may_pass=True) from error
+        head = await _head(answer)
         if not answer.is_success:
             raise refusal(answer.status_code, answer.headers, head, self._clock())
 
@@ -59,6 +58,7 @@ class WebhookPost:
         at = datetime.fromtimestamp(int(self._clock()), UTC)
         return {
             "content-type": CONTENT_TYPE,
+            "accept-encoding": "identity",
             "user-agent": "maitred",
             "webhook-id": parcel.id,
             "webhook-timestamp": str(int(at.timestamp())),
@@ -70,24 +70,46 @@ class WebhookPost:
 
 
 async def _head(answer: httpx2.Response) -> bytes:
-    """What the answer begins with: however long it is, no more is read."""
-    async for chunk in answer.aiter_bytes(_SHOWN):
-        return chunk
-    return b""
+    """What the answer begins with, as it came: nothing is unpacked, for a small answer may be a huge one.
+
+    A short answer is read to its end, so that its connection serves the next post. The status has been said by now: whatever
+    becomes of the rest changes nothing.
+    """
+    head = b""
+    with suppress(httpx2.HTTPError, TimeoutError):
+        async with asyncio.timeout(_REST_S):
+            async for chunk in answer.aiter_raw():
+                head += chunk
+                if len(head) > _SHORT:
+                    break
+    await answer.aclose()
+    return head[:_SHOWN]
 
 
 def refusal(status: int, headers: httpx2.Headers, head: bytes, now_s: float) -> Failure:
     """What an answer other than 2xx means."""
     said = f"HTTP {status}"
     if 300 <= status < 400:
-        said += f", to {headers.get('location', 'nowhere')}: redirects are not followed, set the url to where it leads"
-    elif text := " ".join(head.decode("utf-8", "replace").split()):
+        location = printable(headers.get("location", "nowhere")[:_SHOWN])
+        said += f", to {location}: redirects are not followed, set the url to where it leads"
+    elif (packed := headers.get("content-encoding", "identity")) != "identity":
+        said += f": (in {printable(packed[:_SHOWN])})"
+    elif text := printable(head.decode("utf-8", "replace")):
         said += f": {text}"
     return Failure(
         said,
         may_pass=status >= 500 or status in _MAY_PASS,
         retry_after_s=retry_after(headers.get("retry-after", ""), now_s),
     )
+
+
+def printable(text: str) -> str:
+    """On one line, and without what would steer the terminal of whoever reads it.
+
+    >>> printable("no  thanks" + chr(27) + "[2J")
+    'no thanks�[2J'
+    """
+    return "".join(letter if letter.isprintable() else "\N{REPLACEMENT CHARACTER}" for letter in " ".join(text.split()))
 
 
 def retry_after(said: str, now_s: float) -> float:
@@ -98,7 +120,7 @@ def retry_after(said: str, now_s: float) -> float:
     """
     if re.fullmatch(r"\d{1,9}", said):
         return float(said)
-    with suppress(ValueError):
+    with suppress(ValueError, OverflowError):
         return max(0.0, parsedate_to_datetime(said).timestamp() - now_s)
     return 0.0
 

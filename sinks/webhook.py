@@ -10,6 +10,7 @@ Posting is `post.py`'s work, attempts and order `courier.py`'s; where undelivere
 import time
 from collections import Counter, defaultdict
 from collections.abc import Callable, Collection, Mapping, Sequence
+from math import inf
 
 import msgspec
 from msgspec import Struct
@@ -94,11 +95,13 @@ class WebhookSink:
             self._retry(self._courier)
         return self._progress.settled()
 
-    def flush(self) -> None:
+    def flush(self, seconds: float = inf) -> bool:
+        deadline = time.monotonic() + seconds
         self.settled()
-        while self._progress and self._courier is not None:
+        while self._progress and self._courier is not None and time.monotonic() < deadline:
             self._courier.wait(0.1)
             self.settled()
+        return not self._progress
 
     def release(self) -> Mapping[Place, int]:
         if self._courier is None:

@@ -8,21 +8,19 @@ what the store still lacks, and the entry number keeps the store from taking a b
 
 from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
-from pathlib import Path
-from traceback import extract_tb
 from typing import Literal, Protocol
 
 from msgspec import Struct
-from msgspec.structs import replace
 
 from features.store import Applied, Move, Position, Store
 from schemas.errors import BrokenPromise, StoreUnavailable
 from schemas.events import BatchCommitted, Exclusion
-from schemas.records import Batch, Decision, Fault, Record, Run, State, sequence_of
+from schemas.records import Batch, Decision, Fault, Run, sequence_of
 from streams.loading import Loader, Ready
 from streams.log import Clock, Log, OutMessage, TopicPartition
 from streams.messages import Wire
 from streams.processors import Processor
+from streams.setting_aside import setting_aside
 
 Pieces = Mapping[int, tuple[Run, ...]]
 Step = Literal["load", "decide", "transaction", "apply"]
@@ -56,6 +54,7 @@ class Committed(Struct, frozen=True):
 class _Decided(Struct, frozen=True):
     batch: Batch
     decision: Decision
+    outputs: list[OutMessage]  # of the decision, as records
     position: Position  # of the store, before
 
 
@@ -91,12 +90,17 @@ class Committer:
     # ---- decide --------------------------------------------------------------------------------------------------
 
     def _decide(self, ready: Ready) -> _Decided:
+        """An output that can't be written tells of a record that must not have been believed: it counts as not decided."""
+
+        def decide(batch: Batch) -> _Decided:
+            decision = self.processor.decide(ready.state, batch)
+            return _Decided(batch, decision, [self.wire.output(output) for output in decision.outputs], ready.position)
+
         try:
-            batch, decision = decide_setting_aside(self.processor, ready.state, ready.batch)
+            return setting_aside(decide, ready.batch, self.processor.name)
         except BrokenPromise as error:
             error.partition = ready.batch.partition
             raise
-        return _Decided(batch, decision, ready.position)
 
     # ---- commit --------------------------------------------------------------------------------------------------
 
@@ -108,7 +112,7 @@ class Committer:
     def _messages(self, item: _Decided) -> list[OutMessage]:
         name, batch, decision = self.processor.name, item.batch, item.decision
         return [
-            *(self.wire.output(output) for output in decision.outputs),
+            *item.outputs,
             self.wire.batch_entry(batch_entry(name, batch, decision)),
             *(self.wire.change(name, batch.partition, batch.entry, write) for write in decision.writes),
         ]
@@ -153,86 +157,3 @@ def batch_entry(processor: str, batch: Batch, decision: Decision) -> BatchCommit
             if isinstance(r.event, Fault) and r.event.error == "core"
         ),
     )
-
-
-# ---- a record that the core cannot digest --------------------------------------------------------------------------
-
-
-def decide_setting_aside(processor: Processor, state: State, batch: Batch) -> tuple[Batch, Decision]:
-    """Decide a batch; a record on which the core fails is found, marked as a fault of class `core`, and passed over.
-
-    Decisions are pure, so trying shorter pieces of the batch costs time and nothing else.
-    """
-    while True:
-        try:
-            return batch, processor.decide(state, batch)
-        except BrokenPromise:
-            raise
-        except Exception as error:  # whatever the core may raise: it must not stop the partition
-            batch = mark(batch, _culprit(processor, state, batch, error), error)
-
-
-def _culprit(processor: Processor, state: State, batch: Batch, error: Exception) -> Record:
-    """The last record of the shortest failing piece, by bisection."""
-    records = list(batch.records())
-    low, high = 0, len(records)  # the first `low` records can be decided, the first `high` cannot
-    if not records or _fails(processor, state, up_to(batch, 0)):
-        raise BrokenPromise(
-            f"{processor.name}[{batch.partition}]: what fell due could not be decided: {named(error)}"
-        ) from error
-    while high - low > 1:
-        middle = (low + high) // 2
-        low, high = (low, middle) if _fails(processor, state, up_to(batch, middle)) else (middle, high)
-    culprit = records[high - 1]
-    if isinstance(culprit.event, Fault):
-        raise BrokenPromise(f"{processor.name}: {culprit.where} fails even when set aside: {named(error)}") from error
-    return culprit
-
-
-def _fails(processor: Processor, state: State, batch: Batch) -> bool:
-    try:
-        processor.decide(state, batch)
-    except Exception:  # the question is only whether
-        return True
-    return False
-
-
-def up_to(batch: Batch, count: int) -> Batch:
-    """The first `count` records of a batch. A run that is cut leaves the watermark where it stood before it."""
-    runs, watermark = [], 0
-    for run in batch.runs:
-        if len(run.records) > count:
-            runs.append(Run(run.topic, run.records[:count], watermark))
-            break
-        runs.append(run)
-        count, watermark = count - len(run.records), run.watermark_ms
-    return replace(batch, runs=tuple(runs))
-
-
-def mark(batch: Batch, culprit: Record, error: Exception) -> Batch:
-    return exclude(batch, {(culprit.topic, culprit.offset): undigested(named(error))})
-
-
-def named(error: Exception) -> str:
-    """An error of the core by kind and place. Its message stays out of logs and the batch log: it may quote the record.
-
-    >>> named(KeyError("c-17"))
-    'KeyError'
-    """
-    frames = extract_tb(error.__traceback__)
-    place = f" at {Path(frames[-1].filename).name}:{frames[-1].lineno}" if frames else ""
-    return f"{type(error).__name__}{place}"
-
-
-def undigested(error: str) -> Fault:
-    """The fault of a record that the core failed on. `error` is what the batch log keeps of it."""
-    return Fault("core", "$", "a record the core can decide", error, "report it with the record; then retry")
-
-
-def exclude(batch: Batch, faults: Mapping[tuple[str, int], Fault]) -> Batch:
-    """The batch with these records turned into faults; replay and verification do the same from the batch log."""
-    runs = tuple(
-        run._replace(records=tuple(r._replace(event=faults.get((r.topic, r.offset), r.event)) for r in run.records))
-        for run in batch.runs
-    )
-    return replace(batch, runs=runs)

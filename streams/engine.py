@@ -15,7 +15,7 @@ tier. Which records come in at all: `door.py`. The other two cores have the same
 
 from collections.abc import Iterable
 
-from features.profile import Treatment
+from features.profile import Treatment, meet_pools
 from online_models.model import Model
 from schemas.events import (
     AdvisorAssigned,
@@ -153,14 +153,19 @@ def _fold(deciding: Deciding, record: Record, event: Event, who: str) -> None:
 def _treated(deciding: Deciding, record: Record, event: AdvisorAssigned | AssignmentWithheld, who: str) -> None:
     """What the assigner decided comes back: examples carry the arm. An erased customer is not brought back by it.
 
-    Of a customer whose relation was imported it may be all that is known: then it says who is to be told of consent.
+    Of a customer whose relation was imported it may be all that is known. Every pool that decides is told of consent and
+    erasure from then on; one that was not yet, at once of what it can't have known.
     """
     profile = deciding.working.profile(who)
     if profile is None and isinstance(event, AdvisorAssigned) and event.cause == "imported":
         profile = deciding.working.profile_or_new(who, event.occurred_at_ms, record)
+    if profile is None:
+        return
+    was_told = event.pool in deciding.pools_of(profile)
+    meet_pools(profile, (event.pool,))
+    if not was_told:
+        deciding.warn(record, profile, event.occurred_at_ms)
     arm = event.arm if isinstance(event, AdvisorAssigned) else "control"
-    if profile is not None and (profile.treatment is None or arm != "none"):
-        home = deciding.policy.pool_of(profile.market) if profile.market else ""
-        pool = "" if event.pool == home else event.pool
-        profile.treatment = Treatment(arm, event.assignment_id, event.propensity, event.occurred_at_ms, pool)
-        deciding.working.touch_profile(who, profile)
+    if profile.treatment is None or arm != "none":
+        profile.treatment = Treatment(arm, event.assignment_id, event.propensity, event.occurred_at_ms)
+    deciding.working.touch_profile(who, profile)

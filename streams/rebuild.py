@@ -16,7 +16,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from schemas.codec import Schemas, read_event
-from schemas.errors import SettingsError
+from schemas.errors import LogUnavailable, SettingsError
 from schemas.events import EventForwarded, ProfileMoved
 from schemas.ids import partition_of
 from schemas.records import Fault
@@ -51,24 +51,44 @@ def rebuild(
     publisher: Publisher,
     on_record: Callable[[], object] = lambda: None,
 ) -> Copied:
-    """Copy all sources into namespace `into`, of so many partitions. Raises `SettingsError` if it exists already."""
+    """Copy all sources into namespace `into`, of so many partitions.
+
+    Raises `SettingsError` if it exists already, `LogUnavailable` where the copy ends half-way: it can't be gone on with.
+    """
     target = replace(settings, namespace=into, partitions=partitions)
     if not re.fullmatch(NAMESPACE, into):
         raise SettingsError("--into", f"a name like {NAMESPACE}", into, "choose another")
     if there := topics.existing(target):
         raise SettingsError("--into", "a namespace without topics", there[0], "choose a new name, or delete its topics")
     topics.create(target)
+    try:
+        records = _copy(settings, target, kafka(settings), Schemas(registry), publisher, on_record)
+    except LogUnavailable as error:
+        cure = f"to begin anew delete the topics {into}.*, or choose another namespace with --into"
+        raise LogUnavailable(f"{error}; {into} is copied in part: {cure}") from error
+    return Copied(records, target)
+
+
+def _copy(
+    settings: Settings,
+    target: Settings,
+    kafka: KafkaSettings,
+    schemas: Schemas,
+    publisher: Publisher,
+    on_record: Callable[[], object],
+) -> Counter[str]:
     records: Counter[str] = Counter()
     for topic in SOURCES:
-        for message, subject in in_event_order(topic, settings, kafka(settings), Schemas(registry)):
-            partition = message.partition % partitions if subject is None else partition_of(subject, partitions)
-            publisher.publish(
-                f"{into}.{topic}", partition, message.key, message.value, message.headers, message.timestamp_ms
-            )
+        for message, subject in in_event_order(topic, settings, kafka, schemas):
+            partition = message.partition % target.partitions
+            if subject is not None:
+                partition = partition_of(subject, target.partitions)
+            to = f"{target.namespace}.{topic}"
+            publisher.publish(to, partition, message.key, message.value, message.headers, message.timestamp_ms)
             records[topic] += 1
             on_record()
     publisher.flush()
-    return Copied(records, target)
+    return records
 
 
 def in_event_order(

@@ -3,7 +3,8 @@
 Partition counts are fixed for the life of a namespace: keys would change partition, and profiles their owner.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
+from time import monotonic, sleep
 from typing import Literal, NamedTuple
 
 from confluent_kafka import KafkaException
@@ -16,7 +17,9 @@ from confluent_kafka.admin import (  # type: ignore[attr-defined]  # exported, b
 )
 
 from schemas.errors import LogUnavailable
+from streams import namespace
 from streams.kafka.client import MOST_BYTES, KafkaSettings, answering, cause, explain, kafka_config
+from streams.namespace import Made
 from streams.settings import Settings
 
 DAY_MS = 86_400_000
@@ -76,6 +79,7 @@ TOPICS: tuple[Topic, ...] = (
     Topic("rejected", "records that can't be used, with what is wrong", retention_ms=90 * DAY_MS, is_for_others=True),
     Topic("undelivered", "decisions that a web server would not take", cleanup="compact"),
     Topic("control", "operators' commands", is_partitioned=False, retention_ms=DAY_MS),
+    Topic(namespace.TOPIC, "what the namespace was made with", is_partitioned=False, cleanup="compact"),
     Topic("scorer.batch-log", "what each batch of the scorer was given"),
     Topic("assigner.batch-log", "what each batch of the assigner was given"),
     Topic("learner.batch-log", "what each batch of the learner was given", is_partitioned=False),
@@ -104,7 +108,10 @@ def in_sync(replication: int) -> int:
 
 
 def create(settings: Settings) -> list[str]:
-    """Create what is missing; returns the names, as Kafka has them. What is there stays as it is."""
+    """Create what is missing and wait until it can be used; returns the names, as Kafka has them. What is there stays as it is.
+
+    What the namespace is made with is written, too, if it isn't.
+    """
     kafka, replication = kafka_config(settings), settings.kafka.replication
     admin = AdminClient(kafka.config())
     present = _present(admin, kafka)
@@ -126,7 +133,24 @@ def create(settings: Settings) -> list[str]:
             cure = f"; kafka.replication is {replication}: a single broker for development needs 1"
             is_replication = told.name() == "INVALID_REPLICATION_FACTOR"
             raise LogUnavailable(f"{name}: not created: {explain(told)}{cure if is_replication else ''}") from error
+    _await(admin, kafka, {topic.topic for topic in new})
+    namespace.write_made(settings)
     return [topic.topic for topic in new]
+
+
+def _await(admin: AdminClient, kafka: KafkaSettings, names: Collection[str]) -> None:
+    """A broker may know of a new topic a moment later than the controller that made it."""
+    deadline = monotonic() + kafka.answer_timeout_ms / 1_000
+    while missing := set(names) - _usable(_present(admin, kafka)):
+        if monotonic() > deadline:
+            raise LogUnavailable(
+                f"{min(missing)}: created, and not usable yet; look whether all brokers run, then go on"
+            )
+        sleep(0.05)
+
+
+def _usable(present: Mapping[str, TopicMetadata]) -> set[str]:
+    return {name for name, topic in present.items() if all(p.leader >= 0 for p in topic.partitions.values())}
 
 
 def existing(settings: Settings) -> list[str]:
@@ -140,13 +164,17 @@ def existing(settings: Settings) -> list[str]:
 
 
 class Problem(NamedTuple):
-    """What a topic is not. One that `stops` would break a promise; the others only narrow what can be done later."""
+    """What a topic is not. One that `stops` would break a promise; the others only narrow what can be done later.
+
+    `setting` is the one to mend, where the namespace was made with another value of it.
+    """
 
     topic: str
     expected: str
     got: str
     cure: str
     stops: bool = True
+    setting: str = ""
 
     def __str__(self) -> str:
         return f"{self.topic}: expected {self.expected}, got {self.got}; {self.cure}"
@@ -162,8 +190,16 @@ class Described(NamedTuple):
 
 
 def check(settings: Settings) -> list[Problem]:
-    """All that is wrong with the topics; empty if nothing is."""
-    return judged(described(settings), settings)
+    """All that is wrong with the topics, or with the settings for them; empty if nothing is."""
+    found = described(settings)
+    return [*judged(found, settings), *judged_made(made(found, settings), settings)]
+
+
+def made(found: Mapping[str, Described], settings: Settings) -> Made | None:
+    """What the namespace was made with, None if that is not known. What is embedded is made anew each time."""
+    if settings.kafka.embedded:
+        return namespace.made_with(settings)
+    return namespace.read_made(settings) if namespace.TOPIC in found else None
 
 
 def described(settings: Settings) -> dict[str, Described]:
@@ -189,6 +225,8 @@ def judged(found: Mapping[str, Described], settings: Settings) -> list[Problem]:
     for topic in TOPICS:
         name = f"{settings.namespace}.{topic.name}"
         if topic.name not in found:
+            if topic.name == namespace.TOPIC:
+                continue  # then its record is missing as well, which `judged_made` tells
             problems.append(Problem(name, "a topic", "none", "run `maitred topics create`"))
             continue
         problems += _shape(name, topic, found[topic.name], settings)
@@ -218,6 +256,20 @@ def _kept(name: str, topic: Topic, config: Mapping[str, str], replication: int) 
             stops = option in {"cleanup.policy", "message.timestamp.type"}
             cure = f"set it with kafka-configs: {option}={right}{_WHY.get(option, '')}"
             yield Problem(name, f"{option}={right}", got, cure, stops=stops)
+
+
+def judged_made(made: Made | None, settings: Settings) -> Iterator[Problem]:
+    """What is set otherwise than the namespace was made with. Partitions are judged by the topics themselves."""
+    where = f"{settings.namespace}.{namespace.TOPIC}"
+    if made is None:
+        cure = "run `maitred topics create` with the settings of the workers"
+        yield Problem(where, "a record of what the namespace was made with", "none", cure, stops=False)
+        return
+    for setting, right, got in (("time", made.time, settings.time), ("money.base", made.base, settings.money.base)):
+        if got != right:
+            expected = f"{setting} = {right}, which the namespace was made with"
+            cure = "set it back: it is never changed for a namespace; `maitred rebuild` makes a new one"
+            yield Problem(where, expected, got, cure, setting=setting)
 
 
 _AT_LEAST = {"retention.ms", "retention.bytes", "min.insync.replicas", "delete.retention.ms"}

@@ -12,6 +12,7 @@ import socket
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+from threading import Timer
 from time import monotonic
 from typing import Any
 
@@ -35,6 +36,7 @@ from streams.watching.probe import Probe
 
 SWITCH_S = 0.0005  # threads mostly wait for servers: who gets an answer should not wait 5 ms more for the interpreter
 BEAT_S, WATCH_S = 1.0, 5.0
+PATIENCE_S = 20.0  # within which a worker that was told to stop has stopped
 log = structlog.get_logger()
 
 
@@ -99,7 +101,7 @@ def add_control(app: faust.App, namespace: str, stations: Sequence[Station]) -> 
     topic = app.topic(f"{namespace}.control", value_type=bytes, value_serializer="raw")
 
     @app.agent(topic, name="control")
-    async def control(commands: StreamT[bytes]) -> None:
+    async def control(commands: StreamT[bytes | None]) -> None:
         async for command in commands:
             obey(command, stations)
 
@@ -164,13 +166,13 @@ def add_probe(app: faust.App, post: Post) -> None:
             await asyncio.sleep(PROBE_S)
 
 
-def obey(command: bytes, stations: Sequence[Station]) -> None:
+def obey(command: bytes | None, stations: Sequence[Station]) -> None:
+    """None is a record without a value: as unreadable as any other that is no command."""
+    said = command or b""
     try:
-        word = orjson.loads(command)["command"]
+        word = orjson.loads(said)["command"]
     except (orjson.JSONDecodeError, KeyError, TypeError):
-        log.warning(
-            "control_unreadable", expected='{"command": "drain" | "resume"}', got=command[:80].decode("latin-1")
-        )
+        log.warning("control_unreadable", expected='{"command": "drain" | "resume"}', got=said[:80].decode("latin-1"))
         return
     if word not in ("drain", "resume"):
         log.warning("control_unknown", expected="drain or resume", got=str(word)[:80])
@@ -211,6 +213,35 @@ def refuse_taken_port(settings: Settings) -> None:
 
 
 class Worker(faust.Worker):
+    """Faust's worker, made to stop whenever it is told to.
+
+    Told to while it starts, Faust may wait for ever for its consumer's thread. So a start under way is finished first, and
+    whoever has not ended after `PATIENCE_S`, because a server does not answer, is ended: nothing but a place in the group is lost.
+    """
+
+    _has_started = False
+    _told_to_stop: signal.Signals | None = None
+
     def _on_sigint(self) -> None:
         """Faust's own prints first; where nobody reads that any more, it would fail there and never stop."""
         self._schedule_shutdown(signal.SIGINT)
+
+    def _schedule_shutdown(self, told: signal.Signals) -> None:
+        if self._told_to_stop is None:
+            self._told_to_stop = told
+            end_at_last = Timer(PATIENCE_S, end_unfinished)
+            end_at_last.daemon = True
+            end_at_last.start()
+        if self._has_started:
+            super()._schedule_shutdown(told)
+
+    async def on_startup_finished(self) -> None:
+        await super().on_startup_finished()
+        self._has_started = True
+        if self._told_to_stop is not None:
+            super()._schedule_shutdown(self._told_to_stop)
+
+
+def end_unfinished() -> None:
+    log.warning("stopped_unfinished", patience_s=PATIENCE_S)
+    os._exit(0)

@@ -106,12 +106,20 @@ class Desk:
     def _wait(self, cause: Cause, customer_id: str, candidate: Candidate) -> None:
         self.queue(cause, customer_id, candidate)
         self.ledger.counts["waiting"] += 1
+        if not self._has_opened:  # else those whose turn it is are served first
+            self._shorten(cause)
+
+    def _shorten(self, cause: Cause) -> None:
+        """No more wait than the limit allows; the last in line give up."""
         if len(self.pool.waiting) > self.policy.waiting_limit:
-            self.drop(cause, self.pool.in_order()[-1])
+            for customer_id in self.pool.in_order()[self.policy.waiting_limit :]:
+                self.drop(cause, customer_id)
 
     def queue(self, cause: Cause, customer_id: str, candidate: Candidate) -> None:
         """A place in the queue, or another one."""
         self._touch(cause)
+        before = self.pool.waiting.get(customer_id) or self.ledger.memory(customer_id)
+        candidate.rest_until_ms = max(candidate.rest_until_ms, before.rest_until_ms)
         self.ledger.remember(customer_id, Memory(waits_in=self.name))
         self.pool.waiting[customer_id] = candidate
 
@@ -119,7 +127,8 @@ class Desk:
         """Out of the queue. Nobody was told of it, so there is nothing to take back."""
         self._touch(cause)
         candidate = self.pool.waiting.pop(customer_id)
-        self.ledger.remember(customer_id, Memory(withheld_in=candidate.withheld_in))
+        memory = Memory(withheld_in=candidate.withheld_in, rest_until_ms=candidate.rest_until_ms)
+        self.ledger.remember(customer_id, memory)
         return candidate
 
     def drop(self, cause: Cause, customer_id: str) -> None:
@@ -168,18 +177,24 @@ class Desk:
         return service
 
     def fill(self, cause: Cause, why: Why = "waiting") -> None:
-        """Give what places are free to those who wait, the first in line first."""
+        """Give what places are free to those who wait, the first in line first; then the queue is as short as it must be."""
         self._has_opened = False
         for customer_id in self.pool.in_order():
             candidate = self.pool.waiting[customer_id]
             advisor_id = self._turn_of(cause, candidate)
             if advisor_id is not None and candidate.until_ms > cause.now_ms:
                 self._serve(cause, customer_id, candidate, advisor_id, _why(candidate, why))
+        self._shorten(cause)
 
     def settle(self, cause: Cause) -> None:
         """Places that opened because time went on (a day began, an absence ended) go to those who waited for them."""
         if self._has_opened:
             self.fill(cause)
+
+    def catch_up(self, cause: Cause) -> None:
+        """The same at once, before a question is asked whose answer depends on it."""
+        self._touch(cause)
+        self.settle(cause)
 
     # ---- the pool and its roster -----------------------------------------------------------------------------------
 

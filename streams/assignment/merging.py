@@ -57,7 +57,8 @@ def _keep_back(cause: Cause, desk: Desk, ended: Memory, survivor: str) -> None:
     if _is_barred(cause, desk, ended):
         desk.unqueue(cause, survivor)
     if (held := desk.pool.waiting.get(survivor)) is not None:
-        desk.queue(cause, survivor, replace(held, withheld_in=held.withheld_in or ended.withheld_in))
+        kept = held.withheld_in or ended.withheld_in
+        desk.queue(cause, survivor, replace(held, withheld_in=kept, rest_until_ms=ended.rest_until_ms))
         return
     memory = desk.ledger.memory(survivor)
     memory.withheld_in = memory.withheld_in or ended.withheld_in

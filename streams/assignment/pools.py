@@ -116,6 +116,7 @@ class Candidate(Struct, array_like=True):
     wanted: str | None = None  # the only advisor that will do
     service_until_ms: int = 0  # of a service that goes on with another advisor; 0: a new one
     withheld_in: str = ""
+    rest_until_ms: int = 0  # should they wait in vain: a wish goes before rest, but does not end it
 
     def line(self) -> tuple[int, float]:
         """The smallest is the first in line."""

@@ -60,13 +60,19 @@ def _wish(cause: Cause, desk: Desk, event: CustomerStanding) -> None:
         _place(cause, desk, event, offer, desk.withheld_in(customer_id))
     elif event.advisor_id in (None, service.advisor_id):
         desk.ledger.counts["wishes_met_already"] += 1
-    elif desk.free_advisor(cause, None, event.advisor_id) is None:
+    elif not _has_room(cause, desk, event.advisor_id):
         desk.ledger.counts["wishes_unmet"] += 1
     else:
         desk.end(cause, customer_id, "moved_by_wish")
         offer = offer_without_look(decode_offer(service.offer), event.brief or Brief())
         _place(cause, desk, event, offer, service.withheld_in)
         desk.fill(cause)
+
+
+def _has_room(cause: Cause, desk: Desk, advisor_id: str | None) -> bool:
+    """Whether an advisor can take somebody over, once those who waited for a place that has opened have it."""
+    desk.catch_up(cause)
+    return desk.free_advisor(cause, None, advisor_id) is not None
 
 
 def _lift(cause: Cause, desk: Desk, customer_id: str) -> None:

@@ -21,7 +21,7 @@ SENDS: Mapping[str, tuple[str, ...]] = {
     "learner": ("snapshots",),
 }
 OF_EACH = ("rejected", "{}.batch-log", "{}.changelog")
-OF_OTHERS = {"deliver": ("undelivered",)}
+OF_OTHERS = {"deliver": ("undelivered",), "operator": ("namespace",)}
 COMMANDS = "control"
 ABOUT = """\
 Maitred reads a shop's orders, returns and browse events, scores every first purchase for VIP potential, gives promising

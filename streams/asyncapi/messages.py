@@ -36,6 +36,7 @@ def messages_on(topic: str) -> tuple[str, ...]:
         "rejected": ("Rejected",),
         "undelivered": ("Undelivered",),
         "control": ("Command",),
+        "namespace": ("Made",),
     }[kind]
 
 
@@ -160,6 +161,21 @@ def _others() -> Part:
                 "properties": {"command": {"type": "string", "enum": ["drain", "resume"]}},
             },
             "examples": [{"name": "Drain", "payload": {"command": "drain"}}],
+        },
+        "Made": {
+            "title": "Made",
+            "summary": "What the namespace was made with, and workers refuse to change; `maitred topics create` writes it.",
+            "contentType": "application/json",
+            "payload": {
+                "type": "object",
+                "required": ["time", "partitions", "base"],
+                "properties": {
+                    "time": {"type": "string", "enum": ["wall", "event"]},
+                    "partitions": {"type": "integer"},
+                    "base": {"type": "string"},
+                },
+            },
+            "examples": [{"name": "Made", "payload": {"time": "wall", "partitions": 4, "base": "EUR"}}],
         },
     }
 

@@ -67,7 +67,7 @@ def rebuild(
 ) -> None:
     """Copy the source topics into a new namespace, where workers decide everything anew."""
     from sinks.kafka import KafkaPublisher
-    from streams.kafka.client import kafka_config
+    from streams.kafka.client import kafka_config, publishing
     from streams.rebuild import rebuild as copy_sources
 
     settings = load_settings(config)
@@ -77,7 +77,7 @@ def rebuild(
         partitions=partitions or settings.partitions,
         kafka=kafka_config,
         registry=registry_of(settings),
-        publisher=KafkaPublisher(settings.kafka.bootstrap, settings.kafka.security),
+        publisher=KafkaPublisher(settings.kafka.bootstrap, publishing(settings.kafka.security)),
     )
     for topic, records in copied.records.items():
         put_line(f"{topic}\t{records}")

@@ -111,6 +111,7 @@ def kafka(
 ) -> None:
     """Copy decisions to another cluster, or to other names, bytes and headers unchanged."""
     from sinks.kafka import KafkaSink
+    from streams.kafka.client import publishing
 
     said = {"MAITRED_COPY__BOOTSTRAP": bootstrap, "MAITRED_COPY__PREFIX": prefix}
     settings = _settings(config, topic, {variable: value for variable, value in said.items() if value is not None})
@@ -121,7 +122,8 @@ def kafka(
     target, security = (
         (copy.bootstrap, copy.security) if copy.bootstrap else (settings.kafka.bootstrap, settings.kafka.security)
     )
-    _deliver(settings, lambda _: KafkaSink(target, copy.prefix or "", security), name, once=once, as_json=as_json)
+    connection = publishing(security)
+    _deliver(settings, lambda _: KafkaSink(target, copy.prefix or "", connection), name, once=once, as_json=as_json)
 
 
 @deliver_app.command("secret", epilog=example("maitred deliver secret"))

@@ -3,6 +3,7 @@
 import os
 import sys
 from contextlib import nullcontext
+from io import TextIOWrapper
 from pathlib import Path
 from time import perf_counter
 from typing import TYPE_CHECKING, Annotated
@@ -47,9 +48,9 @@ def demo_command(
     """
     from streams.demo.ending import Ending
 
-    if picture is not None and not picture.absolute().parent.is_dir():
-        say(f"error: --picture: expected a file in a folder that is there, got {picture}")
-        raise typer.Exit(MISUSE)
+    _refuse_no_picture(picture)
+    if isinstance(sys.stdout, TextIOWrapper):
+        sys.stdout.reconfigure(errors="replace")  # a terminal that knows no € shows ? instead
     began_s, ending = perf_counter(), Ending()
     try:
         with ending.by_signals():
@@ -60,6 +61,21 @@ def demo_command(
                 _tell(scene, perf_counter() - began_s, picture, as_json=as_json)
     except BrokenPipeError:
         _nobody_reads()
+
+
+def _refuse_no_picture(picture: Path | None) -> None:
+    """Now, and not when the demo is over."""
+    if picture is None:
+        return
+    folder = picture.absolute().parent
+    if picture.suffix != ".svg" or picture.is_dir():
+        expected = "a name that ends in .svg"
+    elif not folder.is_dir() or not os.access(picture if picture.exists() else folder, os.W_OK):
+        expected = "a file that can be written, in a folder that is there"
+    else:
+        return
+    say(f"error: --picture: expected {expected}, got {picture}")
+    raise typer.Exit(MISUSE)
 
 
 def _seasons(seed: int, ending: "Ending", *, as_json: bool) -> "Scene | None":
@@ -91,7 +107,7 @@ def _audience(*, as_json: bool) -> "AbstractContextManager[Audience]":
         return nullcontext(PlainLines(lambda _: None))
     console = Console()
     if not fits(console):
-        return nullcontext(PlainLines(put_line))
+        return nullcontext(PlainLines(put_line, console.width if console.is_terminal else None))
     say("Maitred demo: starting an embedded broker, a store and a worker ...")
     return terminal_view(console)
 

@@ -76,6 +76,7 @@ def publish_command(
     """
     from sinks.kafka import KafkaPublisher
     from streams.datasets.dataset import Tally
+    from streams.kafka.client import publishing
     from streams.publish import Form, publish
 
     settings = load_settings(config)
@@ -83,7 +84,7 @@ def publish_command(
     bad, tally = BadLines(), Tally()
     events = _of_dataset(chosen, data, tally) if chosen else _of_files(files or [], bad)
     refuse_wrong_topics(settings)
-    publisher = KafkaPublisher(settings.kafka.bootstrap, settings.kafka.security)
+    publisher = KafkaPublisher(settings.kafka.bootstrap, publishing(settings.kafka.security))
     form = Form(
         namespace=settings.namespace,
         partitions=settings.partitions,

@@ -1,5 +1,7 @@
 """`maitred rejected`: what could not be used and why, and the way back to its topic once the cause is mended."""
 
+import sys
+from collections import Counter
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Annotated, NamedTuple
 
@@ -26,6 +28,7 @@ if TYPE_CHECKING:
 
 TOPIC = "rejected"
 RETRIED = "maitred_retried_from"
+INCURABLE = frozenset({"invalid", "undecodable", "too_large", "conflict", "absurd_time"})  # unchanged they come back
 
 rejected_app = commands("The records that could not be used, and the way back.")
 
@@ -42,6 +45,11 @@ class Reject(NamedTuple):
     @property
     def place(self) -> str:
         return f"{self.message.partition}@{self.message.offset}"
+
+    @property
+    def mark(self) -> bytes:
+        """What the header of its retried copy says."""
+        return f"{TOPIC}[{self.message.partition}]@{self.message.offset}".encode()
 
     @property
     def source(self) -> str:
@@ -70,24 +78,26 @@ def list_rejected(
     put_table(("place", "when", "class", "what is wrong"), rows)
 
 
-@rejected_app.command("retry", epilog=example("maitred rejected retry 0@12 0@17, or --all --error unknown_schema"))
+@rejected_app.command("retry", epilog=example("maitred rejected retry --all --error unknown_schema"))
 def retry(
     places: Annotated[list[str] | None, typer.Argument(help="Their places, as `rejected list` shows them.")] = None,
-    everything: Annotated[bool, typer.Option("--all", help="All that --topic and --error choose.")] = False,
+    everything: Annotated[bool, typer.Option("--all", help="All that a retry may cure, of what --topic and --error choose.")] = False,
     topic: TopicOption = None,
     error: ErrorOption = None,
     config: ConfigOption = None,
 ) -> None:
     """Publish rejected records once more, unchanged, on the topic they came from.
 
-    They stay listed, so note what was retried. An order or return that had been taken after all is known by its id.
+    They stay listed. --all leaves out what was retried before, and the classes that come back as they are (invalid,
+    undecodable, too_large, conflict, absurd_time); by its place each may be retried. An order or return that had been
+    taken after all is known by its id.
     """
     if bool(places) == everything:
         say("error: name places, or choose with --all")
         raise typer.Exit(MISUSE)
     settings = load_settings(config)
     found = list(_found(settings, topic, error, None))
-    chosen = found if everything else [reject for reject in found if reject.place in (places or ())]
+    chosen = _curable(settings, found) if everything else [reject for reject in found if reject.place in (places or ())]
     missing = set(places or ()) - {reject.place for reject in chosen}
     references = [reject for reject in chosen if not reject.is_whole]
     sent = _publish(settings, [reject for reject in chosen if reject.is_whole])
@@ -119,22 +129,57 @@ def _found(settings: "Settings", topic: str | None, error: str | None, last: int
     tail.close()
 
 
+def _curable(settings: "Settings", found: list[Reject]) -> list[Reject]:
+    """Those whose retry makes sense; says how many were left out, and why."""
+    hopeless = Counter(reject.said["error"] for reject in found if reject.said["error"] in INCURABLE)
+    hopeful = [reject for reject in found if reject.said["error"] not in INCURABLE]
+    retried = _retried(settings, hopeful)
+    left = [reject for reject in hopeful if reject.mark not in retried]
+    if before := len(hopeful) - len(left):
+        say(f"{before} left out: retried before")
+    if hopeless:
+        classes = ", ".join(f"{error} {count}" for error, count in sorted(hopeless.items()))
+        say(f"{hopeless.total()} left out: unchanged they would be rejected again ({classes}); publish them corrected")
+    return left
+
+
+def _retried(settings: "Settings", rejects: list[Reject]) -> set[bytes]:
+    """The marks of all copies on the source topics: each lies behind its original."""
+    from streams.kafka.client import kafka_config
+    from streams.kafka.reader import KafkaReader
+
+    first: dict[tuple[str, int], int] = {}
+    for reject in rejects:
+        place = reject.said["topic"], int(reject.said["partition"])
+        first[place] = min(first.get(place, sys.maxsize), int(reject.said["offset"]) + 1)
+    reader = KafkaReader(kafka_config(settings), f"{settings.namespace}.rejected")
+    try:
+        return {
+            value
+            for (topic, partition), offset in first.items()
+            for message in reader.read(topic, partition, offset)
+            for name, value in message.headers
+            if name == RETRIED
+        }
+    finally:
+        reader.close()
+
+
 def _publish(settings: "Settings", rejects: list[Reject]) -> int:
     """A history keeps its times; else the time of a retry is the present, as with anything published."""
     from sinks.kafka import KafkaPublisher
-    from streams.kafka.client import kafka_config
+    from streams.kafka.client import kafka_config, publishing
 
     kafka = kafka_config(settings)
-    publisher = KafkaPublisher(kafka.bootstrap, kafka.security)
+    publisher = KafkaPublisher(kafka.bootstrap, publishing(kafka.security))
     for reject in rejects:
         message = reject.message
-        mark = (RETRIED, f"{TOPIC}[{message.partition}]@{message.offset}".encode())
         publisher.publish(
             kafka.wire(reject.said["topic"]),
             int(reject.said["partition"]),
             message.key,
             message.value,
-            [*(header for header in original_headers(message.headers) if header[0] != RETRIED), mark],
+            [*(header for header in original_headers(message.headers) if header[0] != RETRIED), (RETRIED, reject.mark)],
             int(reject.said["timestamp_ms"]) if settings.time == "event" else None,
         )
     publisher.flush()

@@ -40,11 +40,17 @@ def time_of(option: str, text: str) -> int:
 
 def event_time(settings: "Settings", at: str | None) -> int:
     """When what is told happens. A history must not learn of today: its time would jump there."""
+    from schemas.codec import LATEST_AHEAD_MS
+
+    now_ms = time.time_ns() // 1_000_000
     if at is not None:
-        return time_of("--at", at)
+        at_ms = time_of("--at", at)
+        if settings.time == "wall" and at_ms > now_ms + LATEST_AHEAD_MS:
+            misuse(f"--at: expected a time no more than a day ahead, got {at!r}; it would be set aside: say it then")
+        return at_ms
     if settings.time == "event":
         misuse('with time = "event" say when it happens, in the time of the history: --at 2011-03-01')
-    return time.time_ns() // 1_000_000
+    return now_ms
 
 
 def event_of(topic: str, name: str, fields: dict[str, Any]) -> "Event":  # Any: a field of any event
@@ -80,10 +86,11 @@ def send_all(settings: "Settings", topic: str, events: "list[Event]") -> None:
     """Publish events of one topic; returns once all are acknowledged."""
     from sinks.kafka import KafkaPublisher
     from streams.cli.topics import refuse_wrong_topics
+    from streams.kafka.client import publishing
     from streams.publish import Form, publish
 
     refuse_wrong_topics(settings)
-    publisher = KafkaPublisher(settings.kafka.bootstrap, settings.kafka.security)
+    publisher = KafkaPublisher(settings.kafka.bootstrap, publishing(settings.kafka.security))
     form = Form(namespace=settings.namespace, partitions=settings.partitions, keep_time=settings.time == "event")
     publish(((topic, event) for event in events), publisher, registry_of(settings), form)
 

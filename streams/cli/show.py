@@ -85,6 +85,7 @@ def _facts(profile: "Profile", looks: "Looks | None", settings: "Settings") -> d
         "pending": [msgspec.structs.asdict(pending) for pending in profile.pending],
         "viewed": profile.viewed,
         "merged": profile.merged,
+        "pools": profile.pools,
         "looks": [
             {
                 "look": look.look,

@@ -1,5 +1,6 @@
 """`maitred simulate`: a simulated shop, to files or to the topics, at any size."""
 
+import signal
 import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
@@ -84,26 +85,30 @@ def simulate_command(
     """
     from streams.simulator.presets import plan_like
 
-    plan = plan_like(
-        like,
-        seed=seed,
-        customers=customers,
-        days=days,
-        from_ms=int(from_day.replace(tzinfo=UTC).timestamp()) * 1_000,
-        trouble=trouble,
-        **({} if browse is None else {"browse": browse}),
-    )
+    try:
+        plan = plan_like(
+            like,
+            seed=seed,
+            customers=customers,
+            days=days,
+            from_ms=int(from_day.replace(tzinfo=UTC).timestamp()) * 1_000,
+            trouble=trouble,
+            **({} if browse is None else {"browse": browse}),
+        )
+    except msgspec.ValidationError as error:
+        _misuse(f"there is no such shop: {error}")
     if settings_only:
         _put_settings(plan)
         return
     _refuse_nonsense(to, form, truth, to_topics=to_topics, rate=rate)
     began, facts = time.monotonic(), dict[str, object](customers=plan.customers, seed=plan.seed)
-    if to is not None:
-        facts |= _to_files(plan, to, form or "jsonl", limit, processes)
-    if to_topics:
-        facts |= _to_topics(plan, load_settings(config), form, rate=rate, limit=limit, processes=processes)
-    if truth is not None:
-        facts["truth"] = _to_truth(plan, truth)
+    with _interruptible():
+        if to is not None:
+            facts |= _to_files(plan, to, form or "jsonl", limit, processes)
+        if to_topics:
+            facts |= _to_topics(plan, load_settings(config), form, rate=rate, limit=limit, processes=processes)
+        if truth is not None:
+            facts["truth"] = _to_truth(plan, truth)
     _tell(facts | {"seconds": round(time.monotonic() - began, 3)}, as_json=as_json)
 
 
@@ -120,11 +125,36 @@ def _refuse_nonsense(
         _misuse("--rate goes with --to-topics; files are written at full speed")
     if truth is not None and truth.suffix not in (".jsonl", ".parquet"):
         _misuse(f"--truth: expected a name that ends in .jsonl or .parquet, got {truth.name}")
+    if truth is not None and truth.parent != to and not truth.absolute().parent.is_dir():
+        _misuse(f"--truth: expected a file in a folder that is there, got {truth}")
 
 
 def _misuse(text: str) -> NoReturn:
     say(f"error: {text}")
     raise typer.Exit(MISUSE)
+
+
+@contextmanager
+def _interruptible() -> "Iterator[None]":
+    """SIGTERM and a closed terminal stop it as Ctrl-C does. Whoever ignores them (nohup) goes on doing so."""
+    heard = [number for number in (signal.SIGTERM, signal.SIGHUP) if signal.getsignal(number) is signal.SIG_DFL]
+    for number in heard:
+        signal.signal(number, signal.default_int_handler)
+    try:
+        yield
+    finally:
+        for number in heard:
+            signal.signal(number, signal.SIG_DFL)
+
+
+@contextmanager
+def _writing(path: Path) -> "Iterator[None]":
+    """What the system says when it can't be done, as an error of ours."""
+    try:
+        yield
+    except OSError as error:
+        say(f"error: {path}: expected to write there, got: {error.strerror or error}")
+        raise typer.Exit(NO) from error
 
 
 def _put_settings(plan: "ShopPlan") -> None:
@@ -144,7 +174,7 @@ def _to_files(
     from streams.simulator.files import unfinished, write_files
 
     try:
-        with unfinished(folder) as room, _progress() as bar:
+        with _writing(folder), unfinished(folder) as room, _progress() as bar:
             entries = _entries(plan, room, limit, processes, bar)
             tally = write_files(entries, room, form, on_event=bar("writing events", limit))
             names = sorted(path.name for path in room.iterdir())
@@ -181,11 +211,12 @@ def _to_topics(
     plan: "ShopPlan", settings: "Settings", form: str | None, *, rate: float | None, limit: int | None, processes: int
 ) -> dict[str, object]:
     from sinks.kafka import KafkaPublisher
+    from streams.kafka.client import publishing
     from streams.publish import Form, Summary, publish
 
     refuse_wrong_topics(settings)
     _warn_of_currencies(plan, settings)
-    publisher = KafkaPublisher(settings.kafka.bootstrap, settings.kafka.security)
+    publisher = KafkaPublisher(settings.kafka.bootstrap, publishing(settings.kafka.security))
     form_of = Form(
         namespace=settings.namespace,
         partitions=settings.partitions,
@@ -268,7 +299,7 @@ def _good(
 def _to_truth(plan: "ShopPlan", path: Path) -> str:
     from streams.simulator.truth import write_truths
 
-    with _progress() as bar:
+    with _writing(path), _progress() as bar:
         write_truths(plan, path, on_customer=bar("telling the truth", plan.customers))
     return str(path)
 

@@ -12,6 +12,7 @@ import msgspec
 import typer
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 from typer.core import TyperGroup
 
 from schemas.errors import MaitredError, SettingsError
@@ -103,12 +104,24 @@ def put_table(columns: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
     console = Console()
     if not console.is_terminal:
         for row in rows:
-            put_line("\t".join(str(cell) for cell in row))
+            put_line("\t".join(map(printable, row)))
         return
     table = Table(*columns)
     for row in rows:
-        table.add_row(*(str(cell) for cell in row))
+        table.add_row(*(Text(printable(cell)) for cell in row))
     console.print(table)
+
+
+def printable(cell: object) -> str:
+    r"""A value as text that moves no cursor and breaks no column, whatever a shop calls its customers.
+
+    >>> print(printable("Zoë"), printable("a\tb"))
+    Zoë a\tb
+    """
+    text = str(cell)
+    if text.isprintable():
+        return text
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
 
 
 def moment(at_ms: int) -> str:

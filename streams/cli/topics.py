@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING
 
 import typer
 
-from streams.cli.talk import NO, ConfigOption, JsonOption, commands, example, load_settings, put, put_line, say
+from streams.cli.talk import MISUSE, NO, ConfigOption, JsonOption, commands, example, load_settings, put, put_line, say
 
 if TYPE_CHECKING:
     from streams.settings import Settings
@@ -17,10 +17,12 @@ def create(config: ConfigOption = None) -> None:
     """Create the topics that are missing. Those that are there stay as they are."""
     from streams.topics import create as create_topics
 
-    created = create_topics(load_settings(config))
+    settings = load_settings(config)
+    created = create_topics(settings)
     for name in created:
         put_line(name)
-    say(f"{len(created)} topics created" if created else "all topics are there")
+    there = f"namespace {settings.namespace} at {settings.kafka.bootstrap}"
+    say(f"{len(created)} topics created in {there}" if created else f"all topics are there, in {there}")
 
 
 @topics_app.command("check", epilog=example("maitred topics check"))
@@ -41,11 +43,11 @@ def check(config: ConfigOption = None, as_json: JsonOption = False) -> None:
 
 
 def refuse_wrong_topics(settings: "Settings") -> None:
-    """What keeps a worker from starting, said; exit 1 if there is something."""
+    """What keeps a worker from starting, said; exit 1 if there is something, 2 if it is a setting."""
     from streams.topics import check as check_topics
 
     problems = check_topics(settings)
     for problem in problems:
         say(f"{'error' if problem.stops else 'warning'}: {problem}")
-    if any(problem.stops for problem in problems):
-        raise typer.Exit(NO)
+    if stopping := [problem for problem in problems if problem.stops]:
+        raise typer.Exit(MISUSE if any(problem.setting for problem in stopping) else NO)

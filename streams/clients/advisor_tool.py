@@ -5,12 +5,13 @@
             if isinstance(event, AdvisorAssigned):
                 tool.report(event, "contacted")
 
-A decision counts as done when the loop asks for the next one. Where the program ends in between, the decision comes again
-when it is started anew: its `id` tells. Reports are with the brokers before a decision counts as done.
+A decision counts as done when the loop asks for the next one. Where the loop is left in between, the decision comes again
+with the next `subscribe`, and where the program ends, when it is started anew: its `id` tells. Reports are with the brokers before a decision counts as done.
 """
 
 import logging
 import time
+from collections import deque
 from collections.abc import Iterator, Mapping, Sequence
 from types import TracebackType
 from typing import Literal, Self
@@ -43,8 +44,10 @@ class AdvisorTool:
         self._kafka, self._group = kafka_config(self.settings), f"tool.{group}"
         self._schemas = Schemas(open_registry(self.settings.registry.url))
         self._subscription: Subscription | None = None
-        self._places: dict[str, list[tuple[TopicPartition, int]]] = {}  # event id -> where it lies, known again perhaps
-        self._given: dict[TopicPartition, dict[int, None]] = {}  # offsets that are given and not done, ascending
+        self._fresh: list[Message] = []  # polled, and not taken yet
+        self._polled: deque[tuple[TopicPartition, int, Message | Decision]] = deque()  # not given, or not yet done
+        self._places: dict[str, set[tuple[TopicPartition, int]]] = {}  # event id -> where it lies, known again perhaps
+        self._open: dict[TopicPartition, dict[int, None]] = {}  # offsets that are polled and not done, ascending
         self._done: dict[TopicPartition, int] = {}  # the offset that comes next, once all before it is done
         self._newcomers: dict[TopicPartition, int] = {}  # partitions never read before, and where reading starts
         self._floors: dict[TopicPartition, int] = {}  # where a late joiner has been told everything
@@ -81,12 +84,11 @@ class AdvisorTool:
         )
         idle_since = time.monotonic()
         while until_idle_s is None or time.monotonic() - idle_since < until_idle_s:
-            messages = subscription.poll(AT_ONCE, POLL_MS)
-            for event in (*self._known_to_newcomers(), *self._decisions(messages)):
+            if not self._polled:
+                self._take(subscription.poll(AT_ONCE, POLL_MS))
+            for event in self._decisions(by_hand=by_hand):
                 yield event
                 idle_since = time.monotonic()
-                if not by_hand:
-                    self.done(event)
                 self._note(subscription)
             if not subscription.is_assigned:
                 idle_since = time.monotonic()
@@ -95,9 +97,7 @@ class AdvisorTool:
     def done(self, event: Decision) -> None:
         """A decision need not come again. That is noted within a second, and when the tool is closed."""
         for place, offset in self._places.pop(event.id, ()):  # nothing where its partition is another process's by now
-            waiting = self._given[place]
-            waiting.pop(offset, None)
-            self._done[place] = next(iter(waiting), max(offset + 1, self._done.get(place, 0)))
+            self._finish(place, offset)
 
     # ---- what came of it -------------------------------------------------------------------------------------------
 
@@ -131,6 +131,8 @@ class AdvisorTool:
         if self._subscription is not None:
             self._subscription.close()
             self._subscription = None
+            self._fresh.clear()
+            self._polled.clear()
 
     def __enter__(self) -> Self:
         return self
@@ -143,7 +145,9 @@ class AdvisorTool:
     # ---- where decisions lie ---------------------------------------------------------------------------------------
 
     def _assigned(self, _places: object) -> Mapping[TopicPartition, int]:
-        for kept in (self._places, self._given, self._done, self._newcomers, self._floors):
+        for kept in (
+            self._fresh, self._polled, self._places, self._open, self._done, self._newcomers, self._floors,
+        ):  # fmt: skip
             kept.clear()
         return {}
 
@@ -151,27 +155,41 @@ class AdvisorTool:
         self._newcomers[place] = start
         return False
 
-    def _known_to_newcomers(self) -> Iterator[Decision]:
+    def _take(self, messages: Sequence[Message]) -> None:
         """Of partitions never read: who is served now. They count as lying just before the offset where reading starts."""
+        self._fresh.extend(messages)
         self._floors.update(self._newcomers)
-        while self._newcomers:
-            place, start = self._newcomers.popitem()
-            events = self._current_of(place[1])
+        for place, start in list(self._newcomers.items()):
+            events = self._current_of(place[1])  # where Kafka does not answer, all is taken by the next `subscribe`
+            del self._newcomers[place]
             self._done[place] = start - len(events)
-            for number, event in enumerate(events, start - len(events)):
-                self._give(event, place, number)
-            yield from events
+            self._polled.extend((place, number, event) for number, event in enumerate(events, self._done[place]))
+        self._polled.extend(((message.topic, message.partition), message.offset, message) for message in self._fresh)
+        self._fresh.clear()
+        for place, offset, _ in self._polled:
+            self._open.setdefault(place, {})[offset] = None
 
-    def _decisions(self, messages: Sequence[Message]) -> Iterator[Decision]:
-        for message in messages:
-            event = self._event(message)
+    def _decisions(self, *, by_hand: bool) -> Iterator[Decision]:
+        """What was polled. What is not done with stays the first, to come again should the loop be left."""
+        while self._polled:
+            place, offset, said = self._polled[0]
+            event = self._event(said) if isinstance(said, Message) else said
             if isinstance(event, AdvisorAssigned | AssignmentWithheld | AssignmentEnded):
-                self._give(event, (message.topic, message.partition), message.offset)
+                self._places.setdefault(event.id, set()).add((place, offset))
+                if by_hand:
+                    self._polled.popleft()
                 yield event
+                if by_hand:
+                    continue
+                self.done(event)
+            else:
+                self._finish(place, offset)
+            self._polled.popleft()
 
-    def _give(self, event: Decision, place: TopicPartition, offset: int) -> None:
-        self._places.setdefault(event.id, []).append((place, offset))
-        self._given.setdefault(place, {})[offset] = None
+    def _finish(self, place: TopicPartition, offset: int) -> None:
+        still_open = self._open[place]
+        still_open.pop(offset, None)
+        self._done[place] = next(iter(still_open), max(offset + 1, self._done.get(place, 0)))
 
     def _reached(self) -> Mapping[TopicPartition, int]:
         """How far all is done; reports first. A late joiner who was not told everything yet is told all of it again."""

@@ -14,6 +14,7 @@ from schemas.events import Incoming
 from schemas.records import Fault
 from schemas.registry import FileRegistry, open_registry
 from sinks.kafka import KafkaPublisher
+from streams.kafka.client import publishing
 from streams.publish import Form, Writer
 from streams.settings import Settings, load
 
@@ -38,12 +39,16 @@ class Publishing:
             keep_time=self.settings.time == "event",
         )
         self._write = Writer(open_registry(self.settings.registry.url), form)
-        self._publisher = KafkaPublisher(kafka.bootstrap, kafka.security)
+        self._publisher = KafkaPublisher(kafka.bootstrap, publishing(kafka.security))
 
     def send(self, topic: str, event: Incoming) -> None:
         """Raises `EventRefused` for what is wrong with the event, `LogUnavailable` once an earlier one was not delivered."""
         check(topic, event)
-        self._publisher.publish(*self._write(topic, event))
+        try:
+            written = self._write(topic, event)
+        except (TypeError, ValueError, AttributeError) as error:  # bytes for text, which JSON would have passed over
+            raise _refused(event, error) from error
+        self._publisher.publish(*written)
 
     def flush(self) -> None:
         self._publisher.flush()
@@ -58,11 +63,15 @@ def check(topic: str, event: Incoming) -> None:
     try:
         value = msgspec.json.encode(event)
     except (TypeError, ValueError) as error:
-        fault = Fault("invalid", "value", "text, numbers and the like", str(error), "pass other arguments")
-        raise EventRefused(kind, fault) from error
+        raise _refused(event, error) from error
     read = read_event(topic, value, [("ce_type", kind.encode())], _SCHEMAS, now_ms())
     if isinstance(read, Fault):
         raise EventRefused(kind, read)
+
+
+def _refused(event: Incoming, error: Exception) -> EventRefused:
+    fault = Fault("invalid", "value", "text, numbers and the like", str(error), "pass other arguments")
+    return EventRefused(type(event).__name__, fault)
 
 
 def now_ms() -> int:

@@ -26,6 +26,7 @@ DELIVERABLE = ("assignments", "current-assignments", "tier-changes", "scores", "
 AT_ONCE = 500
 POLL_MS = 100
 RETRY_S = 1.0
+FLUSH_S = 1.0  # at a time: between two we are asked whether to stop, and the group hears of us
 log = structlog.get_logger()
 
 
@@ -63,11 +64,12 @@ class Deliverer:
 
         Raises `SinkUnavailable` where a person must mend something.
         """
+        is_read = False
         try:
             while not self._should_stop():
-                self.step()
-                if once and self._subscription.has_ended:
-                    self._sink.flush()
+                self.step(reads=not is_read)
+                is_read = once and self._subscription.has_ended
+                if is_read and self._sink.flush(FLUSH_S):
                     break
         except BaseException:
             self._is_sound = False
@@ -78,9 +80,9 @@ class Deliverer:
             self._sink.close()
         return self.report
 
-    def step(self) -> None:
-        """One poll, handed over; then the offsets follow."""
-        room = min(self._sink.room(), AT_ONCE)
+    def step(self, *, reads: bool = True) -> None:
+        """One poll, handed over; then the offsets follow. Without `reads` it only keeps us in the group."""
+        room = min(self._sink.room(), AT_ONCE) if reads else 0
         messages = self._subscription.poll(room, POLL_MS)
         self.report.read.update(message.topic for message in messages)
         if deliveries := [found for message in messages if (found := self._read(message)) is not None]:

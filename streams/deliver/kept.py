@@ -10,7 +10,7 @@ import msgspec
 
 from sinks.kafka import KafkaPublisher
 from sinks.undelivered import Entry
-from streams.kafka.client import KafkaSettings
+from streams.kafka.client import KafkaSettings, publishing
 from streams.kafka.reader import KafkaReader
 
 TOPIC = "undelivered"
@@ -23,7 +23,7 @@ class KafkaUndelivered:
 
     def __init__(self, kafka: KafkaSettings, sink: str) -> None:
         self._kafka, self._sink = kafka, sink
-        self._publisher = KafkaPublisher(kafka.bootstrap, kafka.security)
+        self._publisher = KafkaPublisher(kafka.bootstrap, publishing(kafka.security))
         self._reader = KafkaReader(kafka, kafka.wire(f"deliver.{sink}.{TOPIC}"))
         self._next: dict[int, int] = {}
 

@@ -12,6 +12,8 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
+from streams.embedded.will import outlived_by_no_process
+
 COMMAND = (sys.executable, "-c", "from streams.cli import main; main()", "worker")
 STOP_S = 15.0
 TAIL_BYTES = 4_000
@@ -60,7 +62,8 @@ def hired_worker(variables: Mapping[str, str], directory: Path) -> Iterator[Work
             COMMAND, env=environment, stdin=subprocess.DEVNULL, stdout=said, stderr=said, start_new_session=True
         )
     worker = Worker(process, log)
-    try:
-        yield worker
-    finally:
-        worker.stop()
+    with outlived_by_no_process(process):
+        try:
+            yield worker
+        finally:
+            worker.stop()

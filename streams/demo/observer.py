@@ -210,7 +210,7 @@ class Observer:
     def _learn(self, example: ExampleReady) -> None:
         self._counts["examples"] += 1
         if example.horizon_days == self._horizon_days:
-            self._counts["examples_of_horizon"] += 1
+            self._counts["examples_learnt"] += example.arm != "treatment"  # a customer whom we changed teaches nothing
             if example.look == "first":
                 so_far = self._outcomes.get(example.arm, Share(0, 0))
                 self._outcomes[example.arm] = Share(so_far.vips + example.is_vip, so_far.known + 1)

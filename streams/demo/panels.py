@@ -17,7 +17,8 @@ from streams.demo.observer import CONTROL, Pool, Share
 from streams.demo.scene import Scene
 from streams.demo.words import DOWN, UP, are_few, money, percent, told_look, told_reasons, told_reject, told_tier
 
-QUIET, EDGE, GOLD, GOOD, BAD, CALM = "grey62", "grey42", "gold3", "green3", "indian_red", "steel_blue1"
+QUIET, EDGE, GOLD = "grey58", "grey42", "dark_goldenrod"  # all can be read on black and on white
+GOOD, BAD, CALM = "color(34)", "indian_red", "steel_blue"
 TAKEN, FREE = "━", "─"
 ROOMY = 100  # columns from which there is room for more about a customer
 ARMS: Final = {"treatment": "with an advisor", "control": "control group", "none": "not chosen"}
@@ -52,7 +53,7 @@ def framed(title: str, said: Iterable[str], body: RenderableType, lines: int, wi
     """A panel under its title, and what is said beside it: the first that fits."""
     room = width - len(title) - 8
     fitting = next((text for text in said if len(text) <= room), "")
-    heading = Text.assemble((title, "bold white"), (f"  {fitting}" if fitting else "", QUIET))
+    heading = Text.assemble((title, "bold default"), (f"  {fitting}" if fitting else "", QUIET))
     return Panel(
         body, title=heading, title_align="left", box=ROUNDED, border_style=EDGE, padding=(0, 1), height=lines + 2
     )
@@ -63,6 +64,16 @@ def _grid(*columns: Mapping[str, Any]) -> Table:  # Any: what rich lets a column
     for column in columns:
         grid.add_column(**{"no_wrap": True, "overflow": "ellipsis", **column})
     return grid
+
+
+class _Fitting:
+    """The first of these that there is room for."""
+
+    def __init__(self, *texts: Text) -> None:
+        self._texts = texts
+
+    def __rich_console__(self, _console: Console, options: ConsoleOptions) -> Iterable[RenderableType]:
+        yield next((text for text in self._texts if text.cell_len <= options.max_width), self._texts[-1])
 
 
 def _nothing(text: str) -> Text:
@@ -161,7 +172,7 @@ class _Bar:
     def __rich_console__(self, _console: Console, options: ConsoleOptions) -> Iterable[RenderableType]:
         width = options.max_width
         filled = min(width, round(width * self._part / self._whole)) if self._whole else 0
-        yield Text.assemble((TAKEN * filled, self._style), (FREE * (width - filled), "grey37"))
+        yield Text.assemble((TAKEN * filled, self._style), (FREE * (width - filled), EDGE))
 
 
 def programme(scene: Scene, lines: int, width: int) -> Panel:
@@ -176,7 +187,7 @@ def programme(scene: Scene, lines: int, width: int) -> Panel:
     grid = _grid({}, {"justify": "right"}, {"ratio": 1})
     for arm, name in ARMS.items():
         share = scene.glance.outcomes.get(arm, Share(0, 0))
-        grid.add_row(Text(name, CALM if arm == "control" else ""), _rate(share), Text(_known(share), QUIET))
+        grid.add_row(Text(name, CALM if arm == "control" else ""), _rate(share), _known(share))
     return framed("Control group", said, grid, lines, width)
 
 
@@ -184,11 +195,17 @@ def _rate(share: Share) -> Text:
     return Text(percent(share.vips / share.known), "bold") if share.known else Text("-", QUIET)
 
 
-def _known(share: Share) -> str:
+def _known(share: Share) -> RenderableType:
     if not share.known:
-        return "outcomes come from day 180 on"
-    few = ": too few to tell" if are_few(share.vips, share.known) else ""
-    return f"VIPs of {share.known}{few}"
+        return _quiet("outcomes come from day 180 on", "from day 180 on")
+    known = f"{share.known:,}"
+    if are_few(share.vips, share.known):
+        return _quiet(f"VIPs of {known}: too few to tell", f"of {known}: too few to tell", f"of {known}: too few")
+    return _quiet(f"VIPs of {known}", f"of {known}")
+
+
+def _quiet(*texts: str) -> _Fitting:
+    return _Fitting(*(Text(text, QUIET) for text in texts))
 
 
 # ---- model, tiers, rejects ---------------------------------------------------------------------------------------------
@@ -196,7 +213,7 @@ def _known(share: Share) -> str:
 
 def model(scene: Scene, lines: int, width: int) -> Panel:
     glance = scene.glance
-    learnt = f"{glance.counts.get('examples_of_horizon', 0):,} outcomes"
+    learnt = f"{glance.counts.get('examples_learnt', 0):,} outcomes"
     said = (f"AUC, predicted before it is learnt · {learnt}", f"AUC · {learnt}", "AUC")
     known = [verdict for verdict in glance.verdicts.values() if 1 < verdict.positives < verdict.examples - 1]
     grid = _grid({}, {"justify": "right"}, {"justify": "right"}, {"ratio": 1})
@@ -208,13 +225,18 @@ def model(scene: Scene, lines: int, width: int) -> Panel:
     return framed("Model against rule", said if known else (), body, lines, width)
 
 
-def _difference(verdict: Comparison) -> Text:
+def _difference(verdict: Comparison) -> RenderableType:
     if are_few(verdict.positives, verdict.examples):
-        return Text(f"too early: {verdict.examples} known", QUIET)
+        return _quiet(f"too early: {verdict.examples:,} known", "too early")
     is_clear = abs(verdict.difference) > verdict.half_width
     style = QUIET if not is_clear else GOOD if verdict.difference > 0 else BAD
-    known = (f" ±{verdict.half_width:.2f} of {verdict.examples:,}", QUIET)
-    return Text.assemble((f"{verdict.difference:+.2f}", style), known)
+    interval = f" ±{verdict.half_width:.2f}"
+    return _Fitting(
+        *(
+            Text.assemble((f"{verdict.difference:+.2f}", style), (f"{interval}{known}", QUIET))
+            for known in (f" of {verdict.examples:,}", "")
+        )
+    )
 
 
 def tiers(scene: Scene, lines: int, width: int) -> Panel:

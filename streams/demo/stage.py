@@ -23,6 +23,8 @@ from streams.demo.playing import Outlet, Playing
 from streams.demo.scene import Filming, Scene
 from streams.demo.watching import Watching
 from streams.embedded import embedded_servers
+from streams.embedded.will import outlived_by_no_folder
+from streams.kafka.client import publishing
 from streams.publish import Form
 from streams.settings import Settings, read
 from streams.simulator import Shop
@@ -41,6 +43,7 @@ def perform(plan: DemoPlan, audience: Audience, ending: Ending, began_s: float) 
     """Play the demo; returns its last scene. Raises `WorkerEnded` if the worker dies of itself."""
     with ExitStack() as stack:
         directory = Path(stack.enter_context(TemporaryDirectory(prefix="maitred-demo-")))
+        stack.enter_context(outlived_by_no_folder(directory))
         servers = stack.enter_context(embedded_servers(directory, NAMESPACE, PARTITIONS))
         told = variables(plan, str(directory), servers.environment)
         worker = stack.enter_context(hired_worker(told, directory))
@@ -111,5 +114,5 @@ class _Play:
 
 def _outlet(settings: Settings) -> Outlet:
     form = Form(namespace=settings.namespace, partitions=settings.partitions, keep_time=True)
-    publisher = KafkaPublisher(settings.kafka.bootstrap, {"log_level": 0})  # it outlives the broker by a moment
+    publisher = KafkaPublisher(settings.kafka.bootstrap, publishing({}) | {"log_level": 0})  # it outlives the broker by a moment
     return Outlet(publisher, open_registry(settings.registry.url), form)

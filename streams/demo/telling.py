@@ -22,8 +22,8 @@ NEXT = (
 class PlainLines:
     """A line a second, and one more for the first of everything worth telling."""
 
-    def __init__(self, put: Callable[[str], object]) -> None:
-        self._put = put
+    def __init__(self, put: Callable[[str], object], width: int | None = None) -> None:
+        self._put, self._width = put, width  # None: of a file, where there is room for everything
         self._told: set[str] = set()
         self._next_s = 0.0
 
@@ -35,10 +35,11 @@ class PlainLines:
         now_s = perf_counter()
         if now_s >= self._next_s:
             self._next_s = now_s + LINE_S
-            self._put(_line(scene))
+            self._put(_line(scene, self._width))
 
 
-def _line(scene: Scene) -> str:
+def _line(scene: Scene, width: int | None) -> str:
+    """As many of the numbers as there is room for."""
     if not scene.glance.counts.get("scores"):
         return f"{scene.elapsed_s:5.1f} s  {scene.phase}"
     counts = scene.glance.counts
@@ -51,8 +52,13 @@ def _line(scene: Scene) -> str:
         "tier changes": counts.get("tier_changes", 0),
         "rejected": counts.get("rejected", 0),
     }
-    told = "  ".join(f"{number:,} {name}" for name, number in numbers.items())
-    return f"{scene.elapsed_s:5.1f} s  day {scene.day:>3}  {told}"
+    line = f"{scene.elapsed_s:5.1f} s  day {scene.day:>3}"
+    for name, number in numbers.items():
+        longer = f"{line}  {number:,} {name}"
+        if width is not None and len(longer) > width:
+            break
+        line = longer
+    return line
 
 
 def _notable(scene: Scene) -> Iterator[tuple[str, str]]:
@@ -108,7 +114,8 @@ def summary(scene: Scene) -> Iterable[Row]:
         f"{percent(counts.get('control', 0) / max(1, chosen))} of those chosen",
     )
     yield "tier changes", _count(counts, "tier_changes"), f"{_count(counts, 'tier_reached')} reached"
-    yield "outcomes learnt", _count(counts, "examples"), f"{_count(counts, 'snapshots')} model versions"
+    learnt = f"{_count(counts, 'snapshots')} model versions; advised customers teach nothing"
+    yield "outcomes learnt", _count(counts, "examples_learnt"), learnt
     for kind, verdict in glance.verdicts.items():
         yield f"model, {kind} looks", "", _judged(verdict)
     yield "rejected", _count(counts, "rejected"), "each with its reason; nothing stopped"
@@ -129,7 +136,7 @@ def report(scene: Scene, wall_s: float) -> dict[str, object]:
     """The JSON object of `maitred demo --json`; docs/demo.md says what each means."""
     glance, counts = scene.glance, scene.glance.counts
     whole = (
-        "first_purchases", "scores", "second_looks", "minds_changed", "examples", "snapshots", "assignments",
+        "first_purchases", "scores", "second_looks", "minds_changed", "examples", "examples_learnt", "snapshots", "assignments",
         "assignments_ended", "control", "tier_changes", "rejected",
     )  # fmt: skip
     return {

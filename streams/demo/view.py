@@ -1,5 +1,6 @@
 """The terminal view: a moment of the demo on one screen, for 80 columns and 24 lines or more."""
 
+import re
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from io import StringIO
@@ -10,6 +11,7 @@ from rich.layout import Layout
 from rich.live import Live
 from rich.panel import Panel
 from rich.terminal_theme import TerminalTheme
+from rich.text import Text
 
 from streams.demo import panels
 from streams.demo.scene import Scene
@@ -17,8 +19,12 @@ from streams.demo.scene import Scene
 LEAST_COLUMNS, LEAST_LINES = 80, 24
 WIDE = 120  # columns from which scores and what follows stand side by side
 HIGH = 32  # lines from which nothing is left out on a narrow one
+TOO_SMALL = f"Make this window {LEAST_COLUMNS} x {LEAST_LINES} again to see the shop. It goes on."
 HEAD_LINES, FRAME = 2, 2
 PICTURE_COLUMNS, PICTURE_LINES = 120, 36
+REMOTE_FONT = re.compile(
+    r"\s*@font-face \{[^}]*\}"
+)  # a picture in the docs asks nobody for anything: the reader's own font will do
 Part = Callable[[Scene, int, int], Panel]
 NIGHT = TerminalTheme(
     (22, 24, 29), (214, 216, 220),
@@ -34,7 +40,9 @@ class TerminalView:
 
     def show(self, scene: Scene) -> None:
         width, height = self._console.size
-        self._live.update(picture(scene, width, height), refresh=True)
+        is_small = width < LEAST_COLUMNS or height < LEAST_LINES
+        seen = Text(TOO_SMALL) if is_small else picture(scene, width, height)
+        self._live.update(seen, refresh=True)
 
 
 @contextmanager
@@ -130,4 +138,5 @@ def save_picture(scene: Scene, file: Path) -> None:
         color_system="truecolor",
     )
     console.print(picture(scene, PICTURE_COLUMNS, PICTURE_LINES))
-    console.save_svg(str(file), title="maitred demo", theme=NIGHT)
+    drawn = console.export_svg(title="maitred demo", theme=NIGHT)
+    file.write_text(REMOTE_FONT.sub("", drawn), encoding="utf-8")

@@ -25,7 +25,7 @@ CHECKS = (
     Check("positions", ("store", "records"), judge_store.positions, judge_store.positions_well),
     Check("clock", ("store",), judge_store.clock, judge_store.clock_well),
     Check("stamps", ("records", "now_ms"), judge_store.stamps, judge_store.stamps_well),
-    Check("time", ("records", "groups", "settings"), judge_records.time_mode, judge_records.time_mode_well),
+    Check("time", ("made", "records", "groups", "settings"), judge_records.time_mode, judge_records.time_mode_well),
     Check("registry", ("registry", "settings"), judge_rest.registry, judge_rest.registry_well),
     Check("snapshots", ("records", "settings"), judge_records.snapshots, judge_records.snapshots_well),
     Check("policy", ("records", "groups", "policy_version", "now_ms"), judge_records.policy, judge_records.policy_well),
@@ -46,7 +46,7 @@ _KAFKA = Cure(
     "allow the principal Describe, Read and Write on topics, groups and transactional ids of the namespace (prefixed ACLs)",
 )
 CURES = {
-    **dict.fromkeys(("cluster", "topics", "groups", "transactions", "records"), _KAFKA),
+    **dict.fromkeys(("cluster", "topics", "made", "groups", "transactions", "records"), _KAFKA),
     "store": Cure(
         "check that Redis runs and redis.url names it",
         "give redis.url a user who may do everything with the namespace's keys, and INFO",

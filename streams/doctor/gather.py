@@ -18,7 +18,7 @@ from streams.kafka.client import KafkaSettings, kafka_config
 from streams.kafka.reader import KafkaReader
 from streams.processors import Assigner, Learner, Scorer
 from streams.settings import Settings, policy_version
-from streams.topics import Described, described, partition_count
+from streams.topics import Described, described, made, partition_count
 
 Found = TypeVar("Found")
 SOURCES: Mapping[str, tuple[str, ...]] = {kind.name: kind.sources for kind in (Scorer, Assigner, Learner)}
@@ -49,6 +49,7 @@ def gather(settings: Settings) -> Gathered:
         free_bytes=_free_bytes(Path(settings.worker.data_dir)),
         cluster=cluster,
         topics=topics,
+        made=_unless(topics, "what the namespace was made with", lambda: made(there, settings)),
         groups=_unless(cluster, "the consumer groups", lambda: brokers.groups(sources)),
         transactions=_unless(cluster, "open transactions", lambda: brokers.open_transactions(_places(there, there))),
         records=_unless(cluster, "the records", lambda: _records(kafka, there, readable)),

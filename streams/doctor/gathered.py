@@ -8,6 +8,7 @@ from typing import NamedTuple
 
 from msgspec import Struct
 
+from streams.namespace import Made
 from streams.settings import Settings
 from streams.topics import Described
 
@@ -125,6 +126,7 @@ class Gathered(Struct, frozen=True):
     free_bytes: int  # of the disk that `worker.data_dir` is on
     cluster: Cluster | Silence
     topics: Mapping[str, Described] | Silence
+    made: Made | Silence | None  # what the namespace was made with; None: not known
     groups: Mapping[str, Group] | Silence
     transactions: tuple[OpenTransaction, ...] | Silence
     records: Records | Silence

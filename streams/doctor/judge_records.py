@@ -7,7 +7,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from schemas.ids import partition_of
 from streams.doctor.findings import Finding, Severity, warning
 from streams.doctor.gathered import Entry, Group, Records, Rejected, Sample
+from streams.namespace import Made
 from streams.settings import Settings
+from streams.topics import judged_made
 
 HOUR_MS = 3_600_000
 LATELY_MS = 24 * HOUR_MS
@@ -97,8 +99,19 @@ def _lately(rejected: Sequence[Rejected], now_ms: int) -> list[Rejected]:
 # ---- how time is told ----------------------------------------------------------------------------------------------
 
 
-def time_mode(records: Records, groups: Mapping[str, Group], settings: Settings) -> Iterator[Finding]:
-    """Whether the namespace was used with the other value of `time` before: its watermarks show it."""
+def time_mode(
+    made: Made | None, records: Records, groups: Mapping[str, Group], settings: Settings
+) -> Iterator[Finding]:
+    """Whether the namespace was made, or used, with the other value of `time`, or another base currency."""
+    for problem in judged_made(made, settings):
+        severity: Severity = "error" if problem.stops else "warning"
+        yield Finding(problem.topic, problem.expected, problem.got, problem.cure, severity)
+    if made is None:
+        yield from _time_as_used(records, groups, settings)
+
+
+def _time_as_used(records: Records, groups: Mapping[str, Group], settings: Settings) -> Iterator[Finding]:
+    """Where nothing says what it was made with, the watermarks do."""
     last = dict(records.last_batches())
     cure = "set it back: it is never changed for a namespace; `maitred rebuild` makes a new one"
     if settings.time == "event" and any(entry.has_ticked for entry in last.values()):
@@ -108,7 +121,7 @@ def time_mode(records: Records, groups: Mapping[str, Group], settings: Settings)
         yield Finding("time, by the batch logs", '"event", as it seems to have been used before', '"wall"', cure)
 
 
-def time_mode_well(records: Records, _groups: Mapping[str, Group], settings: Settings) -> str:
+def time_mode_well(_made: Made | None, records: Records, _groups: Mapping[str, Group], settings: Settings) -> str:
     return f'"{settings.time}", as before' if any(records.last_batches()) else f'"{settings.time}", not used yet'
 
 

@@ -27,7 +27,8 @@ def groups(groups: Mapping[str, Group], settings: Settings) -> Iterator[Finding]
         if "REBALANC" in group.state.upper():
             cure = "look again in a minute; if it stays so, a worker starts and ends again: see its log"
             yield warning(where, "a stable group", group.state.lower(), cure)
-        if idle := sum(1 for _, count in group.held if count == 0):
+        counts = [count for _, count in group.held]
+        if (idle := counts.count(0)) and sum(counts) > 1:  # of one partition, as the learner's, all but one stand by
             cure = "fewer workers do: there are no more partitions to share"
             yield warning(
                 where, "something to do for every worker", f"{idle} of {len(group.held)} without a partition", cure

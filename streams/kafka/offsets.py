@@ -32,6 +32,14 @@ class GroupOffsets:
         self._admin = AdminClient(settings.config())
 
     def standings(self, partitions: Collection[int]) -> dict[TopicPartition, Standing]:
+        try:
+            return self._standings(partitions)
+        except LogUnavailable:
+            # A client that met a broker that hung may miss the leaders for ever after.
+            self._admin = AdminClient(self._settings.config())
+            raise
+
+    def _standings(self, partitions: Collection[int]) -> dict[TopicPartition, Standing]:
         places = [Place(wire, partition) for wire in self._topics for partition in sorted(partitions)]
         if not places:
             self._answer(lambda: self._admin.list_topics(timeout=self._timeout_s))

@@ -8,7 +8,7 @@ the end is what has been *written* when asked (the high watermark), and reading 
 from collections.abc import Iterator
 from time import monotonic
 
-from confluent_kafka import Consumer
+from confluent_kafka import Consumer, KafkaException
 from confluent_kafka import TopicPartition as Place
 
 from schemas.errors import LogUnavailable
@@ -50,9 +50,13 @@ class KafkaReader:
         """The first offset that is kept, and the one after the last that is written, committed or not."""
         place = Place(self._settings.wire(topic), partition)
         with answering(f"{place.topic}[{partition}]"):
-            return persist(
-                lambda left: self._asked().get_watermark_offsets(place, left), self._settings.answer_timeout_ms
-            )
+            try:
+                return persist(
+                    lambda left: self._asked().get_watermark_offsets(place, left), self._settings.answer_timeout_ms
+                )
+            except KafkaException:
+                self._asking = None  # one that met a broker that hung may miss the leaders for ever after
+                raise
 
     def close(self) -> None:
         for consumer in (self._consumer, self._asking):
@@ -94,6 +98,7 @@ class KafkaReader:
             if messages:
                 deadline = self._deadline()
             elif monotonic() > deadline:
+                self._consumer = None  # as above
                 raise LogUnavailable(
                     f"{topic}[{partition}]: neither a record nor the end within {self._settings.unsettled_ms} ms"
                 )

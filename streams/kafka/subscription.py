@@ -147,20 +147,30 @@ class Subscription:
 
     def _on_revoke(self, consumer: Consumer, _: list[Place]) -> None:
         try:
-            if self._held is not None:
-                self.note(self._revoked_from())
+            self._hand_over()
         except Exception as error:  # told by `poll`, or by `close`
             self._failure = error
-        self._held = None
         consumer.unassign()
 
+    def _hand_over(self) -> None:
+        try:
+            if self._held is not None:
+                self.note(self._revoked_from())
+        finally:
+            self._held = None
+
     def note(self, offsets: Mapping[TopicPartition, int]) -> None:
-        """Move the group's offsets to what comes next; partitions that are not ours any more are passed over."""
+        """Move the group's offsets to what comes next; partitions that are not ours any more are passed over.
+
+        Whether Kafka answers is asked first: a commit would wait for a broker that hangs, and a process that waits does not end.
+        """
         fresh = {place: at for place, at in offsets.items() if self._noted.get(place) != at}
         fresh = {place: at for place, at in fresh.items() if place in (self._held or ())}
         if not fresh:
             return
         places = [Place(self._settings.wire(topic), partition, at) for (topic, partition), at in fresh.items()]
+        with answering(f"group {self._group}"):
+            self._consumer.committed(places, self._settings.answer_timeout_ms / 1_000)
         try:
             self._consumer.commit(offsets=places, asynchronous=False)
         except KafkaException as error:
@@ -234,6 +244,9 @@ class Subscription:
 
     def close(self) -> None:
         """Leave the group, so that others take over at once; `revoked` is asked how far the work has come."""
-        with answering(f"group {self._group}"):
-            self._consumer.close()
+        try:
+            self._hand_over()  # a consumer that is being closed can't be asked whether Kafka answers
+        finally:
+            with answering(f"group {self._group}"):
+                self._consumer.close()
         self._raise_failure()

@@ -7,11 +7,14 @@ the two halves become one profile is `features/merging.py`'s work; why all this 
 docs/decisions/0008-merged-accounts.md.
 """
 
+from collections.abc import Iterable
+from typing import NamedTuple
+
 import msgspec
 from msgspec.structs import replace
 
 from features.merging import merge_into
-from features.profile import UNKNOWN, Profile, decode_profile, encode
+from features.profile import UNKNOWN, WITHDRAWN, Profile, decode_profile, encode, meet_pools
 from schemas.events import (
     AdvisorAssigned,
     AssignmentEnded,
@@ -92,8 +95,6 @@ def go_on(deciding: Deciding, record: Record, event: Event, ended: str, into: st
             pass  # no part of a profile
         case _:
             assert isinstance(event, Forwarded)
-            if isinstance(event, AdvisorAssigned) and event.cause == "imported":
-                _served_after_all(deciding, record, event, ended, into)
             _forward(deciding, record, event, ended, ended, into)
 
 
@@ -105,22 +106,25 @@ def _merged_before(deciding: Deciding, record: Record, event: CustomersMerged, i
     deciding.reject(record, _contradiction("the account it was merged into before", event, cure))
 
 
-def _served_after_all(deciding: Deciding, record: Record, event: AdvisorAssigned, ended: str, into: str) -> None:
-    """A relation was imported under an account that had ended: its pool is told of the merge anew."""
-    standing = CustomerStanding(
-        id=caused_by_record(record, "merged"),
-        customer_id=ended,
-        pool=event.pool,
-        occurred_at_ms=event.occurred_at_ms,
-        standing="merged",
-        into_customer_id=into,
-    )
-    deciding.announce("scores", event.pool, standing)
+def _tell_merged(deciding: Deciding, record: Record, pools: Iterable[str], ended: str, into: str) -> None:
+    """Pools may come to serve an account that had ended, by an import or as heir of another: they hear of the merge anew."""
+    assert not isinstance(record.event, Fault)
+    for ordinal, pool in enumerate(pools):
+        standing = CustomerStanding(
+            id=caused_by_record(record, "merged", ordinal),
+            customer_id=ended,
+            pool=pool,
+            occurred_at_ms=record.event.occurred_at_ms,
+            standing="merged",
+            into_customer_id=into,
+        )
+        deciding.announce("scores", pool, standing)
 
 
 def _pass_on(deciding: Deciding, record: Record, event: ProfileMoved, ended: str, into: str) -> None:
     """A profile follows the notes. Where it has been before they form a circle, of merges that could not know of each other:
-    the account with the least id goes on, and all the others lead to it.
+    the account with the least id goes on, and all the others lead to it. Its pools, which may have made this account the heir
+    by now, learn that it ended: of a merge of its own they may have been told too soon, or not at all.
     """
     path = (event.from_customer_id, *event.passed)
     if ended == min(_circle(path, ended, into), default=None):
@@ -130,6 +134,7 @@ def _pass_on(deciding: Deciding, record: Record, event: ProfileMoved, ended: str
         return
     name, passed = caused_by_record(record, "ProfileMoved"), (*event.passed, ended)[-PASSED_KEPT:]
     deciding.announce("privacy", into, replace(event, id=name, customer_id=into, passed=passed))
+    _tell_merged(deciding, record, deciding.pools_of(decode_profile(event.profile)), ended, into)
 
 
 def _circle(path: tuple[str, ...], ended: str, into: str) -> tuple[str, ...]:
@@ -152,6 +157,8 @@ def _forward(deciding: Deciding, record: Record, event: Forwarded, origin: str, 
         return
     deciding.counts["forwarded"] += 1
     deciding.announce("privacy", into, forwarded)
+    if isinstance(event, AdvisorAssigned):  # its pool may not have heard of this account's end, or not in time
+        _tell_merged(deciding, record, (event.pool,), ended, into)
 
 
 def _addressed(record: Record, event: Forwarded, origin: str, to: str, ordinal: int = 0) -> EventForwarded:
@@ -194,7 +201,9 @@ def moved_in(deciding: Deciding, record: Record, event: ProfileMoved, who: str) 
         deciding.counts["duplicates"] += 1
         return
     before, first = _told(deciding, profile), profile.first_purchase
-    merge_into(profile, decode_profile(event.profile), deciding.policy.outcomes_ms)
+    ended = decode_profile(event.profile)
+    meet_pools(profile, deciding.pools_of(ended))
+    merge_into(profile, ended, deciding.policy.outcomes_ms)
     if profile.first_purchase is not first:
         stop_looking(profile)
         deciding.working.touch_looks(who, None)
@@ -205,21 +214,29 @@ def moved_in(deciding: Deciding, record: Record, event: ProfileMoved, who: str) 
     deciding.after_money(record, profile)
 
 
-def _told(deciding: Deciding, profile: Profile) -> tuple[int, str, bool]:
-    """What the assigner knows of a customer: consent, wish, VIP. Nothing before there is a pool."""
-    knows = bool(deciding.pools_of(profile))
-    return (profile.consent, profile.wish, profile.vip_at_ms > 0) if knows else (UNKNOWN, "", False)
+class _Told(NamedTuple):
+    """What the assigner knows of a customer. Nothing before there is a pool."""
+
+    pools: tuple[str, ...] = ()
+    consent: int = UNKNOWN
+    wish: str = ""
+    is_vip: bool = False
 
 
-def _tell(deciding: Deciding, record: Record, profile: Profile, before: tuple[int, str, bool]) -> None:
-    """What is new to the assigner of the account that goes on."""
-    at_ms = profile.tier.reviewed_ms
-    consent, wish, is_vip = _told(deciding, profile)
-    if consent != before[0]:
+def _told(deciding: Deciding, profile: Profile) -> _Told:
+    pools = deciding.pools_of(profile)
+    return _Told(pools, profile.consent, profile.wish, profile.vip_at_ms > 0) if pools else _Told()
+
+
+def _tell(deciding: Deciding, record: Record, profile: Profile, before: _Told) -> None:
+    """What is new to the assigner of the account that goes on. A pool that was the other account's is told all that forbids."""
+    at_ms, now = profile.tier.reviewed_ms, _told(deciding, profile)
+    has_grown = not set(now.pools) <= set(before.pools)
+    if now.consent != before.consent or (has_grown and now.consent == WITHDRAWN):
         deciding.stand_by_consent(record, profile, at_ms)
-    if wish != before[1]:
+    if now.wish != before.wish or (has_grown and now.wish == "never"):
         deciding.stand_by_wish(record, profile, at_ms)
-    if is_vip and not before[2]:
+    if now.is_vip and not before.is_vip:
         deciding.stand(record, profile, at_ms, "vip_reached")
 
 

@@ -6,7 +6,7 @@ is taken, a tier reviewed, the assigner told, a record set aside.
 
 from collections import Counter
 
-from features.profile import Profile
+from features.profile import WITHDRAWN, Profile
 from online_models.model import Model
 from schemas.events import Brief, CustomerStanding, Event, OutsideRead
 from schemas.ids import caused_by_record, caused_by_time
@@ -67,16 +67,22 @@ class Deciding:
             self.announce("scores", pool, event)
 
     def pools_of(self, profile: Profile) -> tuple[str, ...]:
-        """The pools that are to know of a customer: that of the home market, and one that serves them by an imported relation."""
-        home = self.policy.pool_of(profile.market) if profile.market is not None else ""
-        serving = profile.treatment.pool if profile.treatment else ""
-        return tuple(dict.fromkeys(pool for pool in (home, serving) if pool))
+        """The pools that are to know of a customer: that of the home market, and all that ever decided about them."""
+        home = () if profile.market is None else (self.policy.pool_of(profile.market),)
+        return tuple(dict.fromkeys((*home, *profile.pools)))
 
     def stand_by_consent(self, record: Record, profile: Profile, at_ms: int) -> None:
         self.stand(record, profile, at_ms, CONSENT_STANDINGS[profile.consent])
 
     def stand_by_wish(self, record: Record, profile: Profile, at_ms: int) -> None:
         self.stand(record, profile, at_ms, f"wish_{profile.wish or 'lifted'}")
+
+    def warn(self, record: Record, profile: Profile, at_ms: int) -> None:
+        """Tell pools that have just learnt of a customer what they must not go against."""
+        if profile.consent == WITHDRAWN:
+            self.stand_by_consent(record, profile, at_ms)
+        if profile.wish == "never":
+            self.stand_by_wish(record, profile, at_ms)
 
     def _brief(self, profile: Profile) -> Brief:
         return brief(profile, self.working.looks(profile.customer_id))

@@ -4,6 +4,7 @@
 """
 
 from features.profile import (
+    WITHDRAWN,
     Profile,
     Visitor,
     absorb,
@@ -70,6 +71,8 @@ def _first_purchase(deciding: Deciding, record: Record, order: OrderPlaced, prof
         deciding.look(record, profile, Look("first", at_ms, order))
         schedule_looks(profile, policy)
         schedule_outcomes(profile, policy)
+    if profile.consent == WITHDRAWN:
+        deciding.stand_by_consent(record, profile, at_ms)
     if profile.wish:
         deciding.stand_by_wish(record, profile, at_ms)
 

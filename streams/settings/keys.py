@@ -166,7 +166,7 @@ class Batch(Struct, frozen=True, kw_only=True):
 class Money(Struct, frozen=True, kw_only=True):
     """The currency in which everything is counted. Amounts in settings are in its minor units (cents)."""
 
-    base: Annotated[Code, says("ISO 4217 code of the base currency.")] = "EUR"
+    base: Annotated[Code, says("ISO 4217 code of the base currency. Never changed for a namespace, as `time`.")] = "EUR"
     rates: Annotated[
         dict[Code, Rate],
         says(
@@ -412,7 +412,7 @@ class Settings(Struct, frozen=True, kw_only=True):
     time: Annotated[
         Literal["wall", "event"],
         says(
-            "`wall`: time moves with the clock, as in production. `event`: with the records alone, for histories. Never change it for a namespace."
+            "`wall`: time moves with the clock, as in production. `event`: with the records alone, for histories. Never changed for a namespace: a worker that is set otherwise than `maitred topics create` was refuses to start."
         ),
     ] = "wall"
     partitions: Annotated[

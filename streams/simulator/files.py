@@ -61,7 +61,8 @@ class Shard(Protocol):
 def unfinished(folder: Path) -> Iterator[Path]:
     """A folder to write into, whose files stand in `folder` once all went well; else nothing is left of it."""
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
-        raise FolderError(f"{folder}: expected an empty or new folder, got one with something in it; name another")
+        found = f"one with {min(folder.iterdir()).name} in it" if folder.is_dir() else "a file"
+        raise FolderError(f"{folder}: expected an empty or new folder, got {found}; name another")
     room = folder / UNFINISHED
     try:
         room.mkdir(parents=True)
@@ -141,7 +142,7 @@ class _JsonLines:
 class _Avro:
     def __init__(self, path: Path, kind: str) -> None:
         self._file = path.open("wb")
-        schema = fastavro.parse_schema(json.loads(definition_of(kind)))
+        schema = _in_order(fastavro.parse_schema(json.loads(definition_of(kind))))
         # The marker between blocks is chance by default: equal plans make equal bytes.
         self._writer = fastavro.write.Writer(self._file, schema, codec="deflate", sync_marker=b"maitred-simulate")
 
@@ -151,6 +152,11 @@ class _Avro:
     def close(self) -> None:
         self._writer.flush()
         self._file.close()
+
+
+def _in_order(schema: Any) -> Any:  # Any: a definition is JSON
+    """The same, with its keys in order: fastavro takes them from a set, whose order is chance."""
+    return json.loads(json.dumps(schema, sort_keys=True))
 
 
 class _Parquet:

@@ -6,13 +6,16 @@ of what comes out, does not depend on how many blocks or processes there were.
 """
 
 import io
+import os
 import signal
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from contextlib import ExitStack
 from heapq import merge
-from multiprocessing import active_children, get_context
+from multiprocessing import active_children, get_context, parent_process
+from multiprocessing.process import BaseProcess
 from pathlib import Path
+from threading import Thread
 from typing import Any, NamedTuple
 
 import msgspec
@@ -110,7 +113,7 @@ def _write_beside(
     blocks: list[tuple[ShopPlan, int, int, Path]], processes: int, on_block: Callable[[int], object]
 ) -> None:
     before = active_children()
-    with ProcessPoolExecutor(processes, get_context("spawn"), _leave_interrupts_to_the_parent) as pool:
+    with ProcessPoolExecutor(processes, get_context("spawn"), _depend_on_the_parent) as pool:
         try:
             waiting = {pool.submit(tell_block, *one): one for one in blocks}
             for done in as_completed(waiting):
@@ -124,8 +127,17 @@ def _write_beside(
             raise
 
 
-def _leave_interrupts_to_the_parent() -> None:
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
+def _depend_on_the_parent() -> None:
+    """It hears the terminal and ends us then; if it is killed, we end with it."""
+    for number in (signal.SIGINT, signal.SIGHUP):
+        signal.signal(number, signal.SIG_IGN)
+    Thread(target=_end_with, args=(parent_process(),), daemon=True).start()
+
+
+def _end_with(parent: BaseProcess | None) -> None:
+    if parent is not None:
+        parent.join()
+    os._exit(1)
 
 
 # ---- merging -------------------------------------------------------------------------------------------------------

@@ -129,11 +129,13 @@ class Families:
         ProcessCollector(registry=registry)
 
     def forget_what_moves(self) -> None:
-        """Partitions and pools move on to other workers: what is told of them is told anew each time."""
+        """Partitions, pools and the model move on to other workers: what is told of them is told anew each time."""
         for metric in (
             self.lag, self.buffered, self.unready, self.capacity, self.taken, self.free, self.waiting, self.paused,
+            self.version, self.auc, self.log_loss, self.difference, self.half_width, self.judged,
         ):  # fmt: skip
             metric.clear()
+        self.published.set(0)
 
     def raise_to(self, metric: Counter, total: int, *labels: str) -> None:
         """A counter that somebody else counts."""

@@ -160,7 +160,7 @@ class Metrics(Families):
             self.free.labels(pool).set(fill.free)
             self.waiting.labels(pool).set(fill.waiting)
             self.paused.labels(pool).set(fill.is_paused)
-        if name == "scorer" and self._scored_with is not None:
+        if name == "scorer" and at.partitions and self._scored_with is not None:
             self.version.labels(name).set(self._scored_with)
         if found.snapshot is not None:
             self._read_snapshot(found)

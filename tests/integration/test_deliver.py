@@ -198,6 +198,23 @@ def test_what_a_web_server_refuses_is_listed_retried_and_dropped(variables: dict
         assert [p.event["id"] for p in server.accepted if p.customer == "c2"] == ["change-39"]
 
 
+def test_a_single_run_ends_when_it_is_told_to_however_long_the_server_asks_it_to_wait(
+    variables: dict[str, str], tmp_path: Path
+) -> None:
+    """What was not delivered is not noted, and comes with the next run."""
+    log = tmp_path / "log"
+    decide(load(None, variables), range(10))
+    with web_server() as server:
+        server.answer = lambda _: Answer(503, (("retry-after", "3000"),))
+        process = start(variables, log, "webhook", "--url", server.url, "--once")
+        until(lambda: len(server.posted) == 10, log)
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(10) == 0
+        server.answer = lambda _: Answer()
+        assert run(variables, "webhook", "--url", server.url, "--once").returncode == 0
+        assert len(set(server.ids())) == 10
+
+
 def refuse(server: Server, *customers: str) -> None:
     server.answer = lambda posted: Answer(422, (), b"unknown customer") if posted.customer in customers else Answer()
 

@@ -21,7 +21,7 @@ from schemas.errors import CommitUnsettled, LogUnavailable
 from streams.kafka.log import KafkaSettings
 from streams.kafka.reader import KafkaReader
 from streams.log import Message
-from tests.unit.kafka_members import PARTITIONS, create_topics, fresh_settings, join, member_of
+from tests.unit.kafka_members import PARTITIONS, RUN, create_topics, fresh_settings, join, member_of
 from tests.unit.log_checks import CHECKS, SOURCES, Member, numbers, out
 
 pytestmark = pytest.mark.integration
@@ -35,13 +35,13 @@ def kafka() -> Iterator[AdminClient]:
     """Kafka, which is left without our topics again."""
     admin = AdminClient({"bootstrap.servers": BOOTSTRAP, "log_level": 0})
     try:
-        before = set(admin.list_topics(timeout=5).topics)
+        admin.list_topics(timeout=5)
     except KafkaException as error:
         if os.environ.get("MAITRED_REQUIRE_SERVERS") == "1":
             raise
         pytest.skip(f"no Kafka at {BOOTSTRAP}: {error}; `make servers` starts one")
     yield admin
-    ours = [t for t in admin.list_topics(timeout=5).topics if t.startswith("test-") and t not in before]
+    ours = [t for t in admin.list_topics(timeout=5).topics if t.startswith(RUN)]
     for deleted in admin.delete_topics(ours).values() if ours else ():
         deleted.result()
 

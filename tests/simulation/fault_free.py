@@ -11,9 +11,10 @@ from typing import NamedTuple
 from features.store import MemoryStore, Position
 from schemas.events import BatchCommitted
 from schemas.records import Batch, Decision, Record, Run, Seen, State
-from streams.commit import batch_entry, exclude, undigested
+from streams.commit import batch_entry
 from streams.log import Message, OutMessage
 from streams.messages import Wire
+from streams.setting_aside import exclude, undigested
 from tests.simulation.parts import Role, read
 from tests.simulation.shop import REGISTRY
 from tests.simulation.world import World

@@ -15,12 +15,12 @@ from tests.unit.log_checks import PATIENCE_S, SOURCES, Member
 
 PARTITIONS = 4
 TOPICS = (*SOURCES, "scores", "changelog", "batch-log")
-_RUN, _NUMBERS = uuid4().hex[:8], count()
+RUN, _NUMBERS = f"test-{uuid4().hex[:8]}", count()  # what this process names begins with its run
 
 
 def fresh_settings(bootstrap: str, **others: Any) -> KafkaSettings:
     """Settings with a namespace that nobody has used."""
-    return KafkaSettings(bootstrap, f"test-{_RUN}-{next(_NUMBERS)}", fetch_wait_max_ms=10, **others)
+    return KafkaSettings(bootstrap, f"{RUN}-{next(_NUMBERS)}", fetch_wait_max_ms=10, **others)
 
 
 def create_topics(settings: KafkaSettings, counts: dict[str, int] | None = None) -> None:
@@ -29,6 +29,8 @@ def create_topics(settings: KafkaSettings, counts: dict[str, int] | None = None)
     topics = [NewTopic(settings.wire(topic), partitions, 1) for topic, partitions in counts.items()]
     for created in admin.create_topics(topics).values():
         created.result()
+    while {topic.topic for topic in topics} - set(admin.list_topics(timeout=PATIENCE_S).topics):
+        pass  # a broker may know of a topic a moment later than the controller that made it
 
 
 def member_of(settings: KafkaSettings, instance: str = "a", sources: Sequence[str] = SOURCES) -> Member:

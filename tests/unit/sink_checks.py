@@ -71,7 +71,7 @@ def check_what_is_put_arrives_once_it_is_flushed(target: Target) -> None:
     sink, _ = opened(target)
     sent = deliveries(range(0, 40, 2))  # what lies between is no record: markers of transactions
     sink.put(sent)
-    sink.flush()
+    assert sink.flush()
     assert sorted(target.arrived()) == [(*d.place, d.offset, d.id) for d in sent]
     assert sink.settled() == {FIRST: 39}
     sink.close()

@@ -9,6 +9,7 @@ from schemas.events import (
     AdvisorAssigned,
     AssignmentEnded,
     AssignmentWished,
+    AssignmentWithheld,
     Brief,
     ConsentChanged,
     CustomerScored,
@@ -76,6 +77,14 @@ def assigned(who=OLD, arm="treatment", name="a1", day=2):
         cause="look", arm=arm, propensity=0.9, experiment="first", score=0.5, threshold=0.4, look="first",
         look_id="l", reasons=(), brief=Brief(), recommended_channel="email", contact_by_ms=0, service_until_ms=0,
         model_version="m", policy_version="p",
+    )  # fmt: skip
+
+
+def withheld(who=OLD, day=2):
+    return AssignmentWithheld(
+        id="w1", assignment_id="w1", customer_id=who, pool="main", occurred_at_ms=DAY + day * DAY_MS, propensity=0.9,
+        experiment="first", score=0.5, threshold=0.4, look="first", look_id="l", would_be_advisor_id=None, was_free=False,
+        reasons=(), model_version="m", policy_version="p",
     )  # fmt: skip
 
 
@@ -485,6 +494,72 @@ def test_a_relation_imported_under_an_account_that_has_ended_is_told_where_it_we
     both.tell("assignments", replace(assigned(OLD, "none", day=22), cause="imported", pool="imported"))
     told = both.heard(CustomerStanding, OLD)[-1]
     assert (told.standing, told.pool, told.into_customer_id) == ("merged", "imported", KEPT)
+
+
+# ---- every pool that may serve a customer hears of their will ------------------------------------------------------------
+
+
+def heard_by(scorers, who, since=0):
+    return [(event.standing, event.pool) for event in scorers.heard(CustomerStanding, who)[since:]]
+
+
+def imported(who=OLD, pool="imported", day=2):
+    return replace(assigned(who, "none", day=day), cause="imported", pool=pool)
+
+
+@pytest.mark.parametrize("later", [assigned(KEPT, "treatment", "a2", 5), withheld(KEPT, 5)])
+@pytest.mark.parametrize("imported_first", [True, False])
+def test_a_pool_that_decided_once_is_told_of_consent_and_erasure_whatever_another_decides(both, later, imported_first):
+    first, second = (imported(KEPT), later) if imported_first else (later, imported(KEPT))
+    both.tell("assignments", first, second)
+    both.tell("privacy", consent(granted=False, who=KEPT, day=6), erasure(KEPT))
+    assert sorted(heard_by(both, KEPT)) == [
+        ("consent_withdrawn", "imported"), ("consent_withdrawn", "main"), ("erased", "imported"), ("erased", "main"),
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize("refusal", [consent(granted=False), wish("never")])
+def test_a_pool_that_takes_over_a_relation_is_told_what_it_could_not_know(scorers, refusal):
+    """Who withdrew consent before anything was bought has no pool yet; the one that imports a relation must end it."""
+    scorers.tell("privacy", refusal)
+    scorers.tell("assignments", imported(), imported(day=3))
+    word = "wish_never" if isinstance(refusal, AssignmentWished) else "consent_withdrawn"
+    assert heard_by(scorers, OLD) == [(word, "imported")]
+
+
+def test_consent_withdrawn_before_the_first_purchase_is_told_before_any_wish(scorers):
+    """Or a person's wish, which asks for no look, would be served against the customer's will."""
+    scorers.tell("privacy", consent(granted=False), wish("manual"))
+    scorers.tell("orders", order(OLD, 2))
+    assert heard_by(scorers, OLD) == [("consent_withdrawn", "main"), ("wish_manual", "main")]
+
+
+def test_the_pools_of_an_account_that_ended_hear_of_the_one_that_goes_on(both):
+    both.tell("assignments", imported(OLD), withheld(KEPT))
+    both.tell("privacy", consent(granted=False, who=KEPT, day=3))
+    already = len(both.heard(CustomerStanding, KEPT))
+    both.tell("privacy", merge(), erasure(KEPT))
+    assert heard_by(both, KEPT, already) == [
+        ("consent_withdrawn", "main"), ("consent_withdrawn", "imported"), ("erased", "main"), ("erased", "imported"),
+    ]  # fmt: skip
+
+
+def test_a_pool_that_made_an_ended_account_the_heir_hears_where_that_went(scorers):
+    """Told of a merge of KEPT before that of OLD into it, the pool would serve an account that is nobody's any more."""
+    scorers.tell("orders", order(OLD))
+    scorers.tell("privacy", merge(KEPT, THIRD), merge(OLD, KEPT, 21))
+    told = [(event.customer_id, event.into_customer_id) for event in scorers.heard(CustomerStanding)]
+    assert told == [(OLD, KEPT), (KEPT, THIRD)]
+    scorers.tell("assignments", replace(assigned(KEPT, day=22), cause="merged"))
+    assert scorers.heard(CustomerStanding)[-1].into_customer_id == THIRD
+
+
+def test_a_pool_that_serves_an_ended_account_hears_of_the_whole_chain(scorers):
+    """What it knows of the first account goes to the last: of the one between it may know something, too."""
+    scorers.tell("privacy", merge(OLD, KEPT), merge(KEPT, THIRD, 21))
+    scorers.tell("assignments", imported(OLD, day=22))
+    told = [(event.customer_id, event.into_customer_id, event.pool) for event in scorers.heard(CustomerStanding)]
+    assert told == [(OLD, KEPT, "imported"), (KEPT, THIRD, "imported")]
 
 
 def test_an_assignment_of_somebody_erased_brings_nobody_back(scorers):

@@ -21,6 +21,7 @@ from schemas.registry import FileRegistry
 from schemas.rejects import rejected_value, rejection_headers
 from sinks.kafka import KafkaPublisher
 from streams.cli import app
+from streams.cli.talk import put_table
 from streams.embedded import embedded_store
 from streams.kafka.tail import Tail
 
@@ -234,6 +235,21 @@ def test_what_can_not_go_back_is_told(kafka):
     assert "0 records published" in stderr
 
 
+def test_retry_of_all_leaves_out_what_was_retried_and_what_no_retry_cures(kafka):
+    """A copy that was rejected again stands for its original; each run adds no more than still fails."""
+    put(kafka, "orders", (2, b"another", b"order", []))
+    put(kafka, "rejected", rejected(0, error="unknown_schema"), rejected(0, error="wrong_currency"), rejected(0))
+    first = run("rejected", "retry", "--all", **kafka).stderr
+    assert "2 records published once more" in first
+    assert "1 left out: unchanged they would be rejected again (undecodable 1)" in first
+    again = run("rejected", "retry", "--all", **kafka).stderr
+    assert "2 left out: retried before" in again
+    assert "0 records published" in again
+    put(kafka, "rejected", rejected(1, error="unknown_schema"))
+    assert "1 records published once more" in run("rejected", "retry", "--all", **kafka).stderr
+    assert "1 records published once more" in run("rejected", "retry", "2@2", **kafka).stderr
+
+
 def at_end(kafka, topic):
     from streams.kafka.client import KafkaSettings
 
@@ -266,3 +282,14 @@ def test_model_show_names_the_rule_before_the_first_snapshot(store):
     facts = json.loads(run("model", "show", "--json", **store).stdout)
     assert facts["champion"] == "rule"
     assert facts["model_version"].startswith("rule-")
+
+
+@pytest.mark.parametrize("terminal", ["", "1"])
+def test_no_id_of_a_shop_breaks_a_table_or_a_terminal(terminal, monkeypatch, capsys):
+    """Neither a tab nor an escape sequence, nor what rich takes for markup."""
+    monkeypatch.setenv("FORCE_COLOR", terminal)
+    monkeypatch.setenv("COLUMNS", "120")
+    put_table(("customer", "advisor"), [("a\tb\x1b]0;owned\x07", "[/bold] [red]x[/red]")])
+    shown = capsys.readouterr().out
+    assert r"a\tb\x1b]0;owned\x07" in shown
+    assert "[/bold] [red]x[/red]" in shown

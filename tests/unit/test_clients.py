@@ -117,6 +117,8 @@ def records(settings: Settings, topic: str) -> list[tuple[str, Event | Fault]]:
         ("occurred_at_ms", {"occurred_at_ms": 4_000_000_000_000}),
         ("customer_id", {"customer_id": ""}),
         ("customer_id", {"customer_id": 17}),
+        ("value", {"customer_id": b"c"}),
+        ("value", {"customer_id": "c\ud800"}),
     ],
 )
 def test_what_a_worker_would_reject_is_refused_before_it_is_sent(
@@ -158,6 +160,34 @@ def test_a_tool_is_told_every_decision_and_what_nobody_can_read_is_passed_over(
     decide(settings, *(assigned(n) for n in range(2, 9)))
     assert sorted(listen(settings, start="earliest")) == [f"a{n}" for n in range(1, 9)]
     assert "passed over" in caplog.text
+
+
+def test_a_loop_that_is_left_goes_on_where_it_was_left(settings: Settings) -> None:
+    """Many decisions are polled at once: those not given yet, and the one it was left at, come with the next loop."""
+    decide(settings, *(assigned(number) for number in range(40)))
+    given: list[str] = []
+    with AdvisorTool("tool", settings) as tool:
+        for many in (1, 7, 20, 100):
+            for count, event in enumerate(tool.subscribe(start="earliest", until_idle_s=0.6), start=1):
+                given.append(event.assignment_id)
+                if count == many:
+                    break
+    assert len(given) == 40 + 3
+    assert len(set(given)) == 40
+    assert listen(settings, start="earliest") == []
+
+
+def test_what_was_left_undone_comes_again_with_the_next_program(settings: Settings) -> None:
+    decide(settings, *(assigned(number) for number in range(40)))
+    done: set[str] = set()
+    with AdvisorTool("tool", settings) as tool:
+        for event in tool.subscribe(start="earliest", until_idle_s=0.6):
+            if len(done) == 25:
+                break
+            done.add(event.assignment_id)
+    again = listen(settings, start="earliest")
+    assert len(again) == len(set(again)) < 40
+    assert done | set(again) == {f"a{number}" for number in range(40)}
 
 
 def test_importing_the_clients_brings_neither_faust_nor_river() -> None:

@@ -33,11 +33,12 @@ def folder(tmp_path: Path):
     short.rmdir()
 
 
-def started(folder: Path, *options: str, **others) -> "subprocess.Popen[str]":
-    environment = {**os.environ, "TMPDIR": str(folder), "MAITRED_PARTITIONS": "not for the demo"}
+def started(folder: Path, *options: str, start_new_session: bool = False, **variables: str) -> "subprocess.Popen[str]":
+    environment = {**os.environ, "TMPDIR": str(folder), "MAITRED_PARTITIONS": "not for the demo", **variables}
     return subprocess.Popen(
-        [*DEMO, *options], env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, **others
-    )
+        [*DEMO, *options], env=environment, start_new_session=start_new_session, text=True,
+        stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+    )  # fmt: skip
 
 
 def those_who_know(folder: Path) -> list[str]:
@@ -141,6 +142,34 @@ def test_a_worker_that_dies_is_told_of(folder: Path) -> None:
     assert demo.returncode == 1
     assert "the worker ended by itself" in said
     assert "exit code -9" in said
+
+
+@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGQUIT])
+def test_nothing_outlives_a_demo_that_is_killed(folder: Path, number: signal.Signals) -> None:
+    """With Ctrl-backslash, for one. It can put nothing away then: the worker, the store and the folder go all the same."""
+    demo = started(folder)
+    wait_until(lambda: list(folder.glob("*/worker.log")) and len(those_who_know(folder)) >= 3)
+    demo.send_signal(number)
+    demo.communicate()
+    assert demo.returncode == -number
+    wait_until(lambda: not those_who_know(folder))
+    assert list(folder.iterdir()) == []
+
+
+@pytest.mark.parametrize("name", ["demo.png", "no-such-folder/demo.svg", "folder.svg"])
+def test_a_picture_that_cannot_be_written_is_told_of_at_once(folder: Path, tmp_path: Path, name: str) -> None:
+    (tmp_path / "folder.svg").mkdir()
+    _, said = (demo := started(folder, "--picture", str(tmp_path / name))).communicate()
+    assert demo.returncode == 2
+    assert said.startswith("error: --picture: expected ")
+
+
+def test_a_terminal_without_our_letters_is_no_trouble(folder: Path) -> None:
+    """It shows a question mark instead."""
+    demo = started(folder, "--seconds", "1", PYTHONIOENCODING="ascii")
+    out, said = demo.communicate()
+    assert (demo.returncode, said) == (0, "")
+    assert re.search(r"bought for \? [\d,]+", out)
 
 
 def test_on_a_terminal_it_shows_the_view_and_brings_back_what_was_there(folder: Path) -> None:

@@ -80,7 +80,7 @@ def test_outcomes_are_those_of_first_looks_at_the_horizon(observer: Observer) ->
         observer.take(told, 1.0)
     glance = observer.glance(9.0)
     assert glance.outcomes == {"control": Share(1, 2)}
-    assert (glance.counts["examples"], glance.counts["examples_of_horizon"]) == (4, 3)
+    assert (glance.counts["examples"], glance.counts["examples_learnt"]) == (4, 3)
 
 
 def test_the_last_snapshot_judges(observer: Observer) -> None:

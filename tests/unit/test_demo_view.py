@@ -1,5 +1,6 @@
 """The demo's view shows everything at every width, and its plain forms say the same."""
 
+import re
 from io import StringIO
 from pathlib import Path
 from typing import Any
@@ -11,7 +12,7 @@ from rich.console import Console
 from streams.demo.observer import Observer
 from streams.demo.scene import Scene
 from streams.demo.telling import PlainLines, report, summary
-from streams.demo.view import picture, save_picture
+from streams.demo.view import picture, save_picture, terminal_view
 from tests.unit.demo_scenes import busy_observer, scene_of
 
 SIZES = [(80, 24), (80, 31), (80, 50), (100, 34), (120, 30), (120, 36), (160, 45), (240, 70)]
@@ -69,6 +70,25 @@ def test_too_few_outcomes_are_called_so(scene: Scene) -> None:
     assert "too early: 20 known" in text
 
 
+@pytest.mark.parametrize(("width", "height"), SIZES)
+def test_what_is_judged_is_told_whole(scene: Scene, width: int, height: int) -> None:
+    """Where there is little room with fewer words; no number is cut off."""
+    text = "\n".join(drawn(scene, width, height))
+    assert "+0.09 ±0.04" in text
+    assert not re.search(r"(too|known|of|early|±)\S* ?…", text)
+
+
+def test_a_window_that_was_made_too_small_says_so(scene: Scene) -> None:
+    """Instead of a heap of frames."""
+    console = Console(file=StringIO(), width=60, height=15, force_terminal=True, color_system=None)
+    with terminal_view(console) as view:
+        view.show(scene)
+    assert isinstance(console.file, StringIO)
+    shown = console.file.getvalue()
+    assert "Make this window 80 x 24" in shown
+    assert "╭" not in shown
+
+
 def test_the_picture_is_an_svg_of_the_view(scene: Scene, tmp_path: Path) -> None:
     save_picture(scene, tmp_path / "demo.svg")
     svg = (tmp_path / "demo.svg").read_text()
@@ -86,6 +106,16 @@ def test_plain_lines_tell_the_first_of_everything_once(scene: Scene) -> None:
     for part in ("to become a VIP", "ordered again: from", "is assigned", "from gold", "was rejected", "AUC 0.910"):
         assert len([line for line in told if part in line]) <= 1
     assert sum("to become a VIP" in line for line in told) == 1
+
+
+@pytest.mark.parametrize("width", [60, 80])
+def test_on_a_small_terminal_plain_lines_are_short(scene: Scene, width: int) -> None:
+    """With fewer numbers, each whole."""
+    told: list[str] = []
+    PlainLines(told.append, width).show(scene)
+    line = next(line for line in told if "day 143" in line)
+    assert len(line) <= width
+    assert line.endswith("first purchases" if width == 60 else "second looks")
 
 
 def test_the_summary_adds_up(scene: Scene) -> None:

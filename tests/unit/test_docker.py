@@ -77,7 +77,7 @@ def test_the_image_holds_every_package_of_the_project() -> None:
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())
     dockerfile = (DOCKER / "Dockerfile").read_text()
     ignored = (DOCKER / "Dockerfile.dockerignore").read_text().splitlines()
-    for package in {name.partition(".")[0] for name in project["tool"]["setuptools"]["packages"]}:
+    for package in [name.rstrip("*") for name in project["tool"]["setuptools"]["packages"]["find"]["include"]]:
         assert f"COPY {package} {package}\n" in dockerfile
         assert f"!{package}" in ignored
 

@@ -190,6 +190,7 @@ def test_every_check_has_a_wrong_state_here() -> None:
     replace(WELL, records=Records(samples=(Sample(("orders", partition_of("a", 4)), "a", "a", came_from=9),))),
     replace(WELL, records=Records(rejected=(Rejected("orders", "invalid", NOW_MS - 2 * DAY_MS),))),
     replace(WELL, groups={"scorer": Group("EMPTY", (), {("assignments", 0): 1})}),  # the mark of a transaction
+    replace(WELL, groups={"learner": Group("STABLE", (("/h", 1), ("/i", 0)))}),  # one learns, the other stands by
     replace(settings(time="event"), records=entry(has_ticked=False, watermark_ms=NOW_MS - 30 * DAY_MS)),
     replace(  # a backfill under way
         WELL, records=entry(has_ticked=False, watermark_ms=NOW_MS - 30 * DAY_MS),

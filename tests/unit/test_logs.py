@@ -9,8 +9,8 @@ import structlog
 
 from schemas.errors import BrokenPromise, StoreUnavailable
 from schemas.events import OrderLine, OrderPlaced
-from schemas.records import Batch, Decision, Fault, Needs, Record, Run, State
-from streams.commit import decide_setting_aside, named
+from schemas.records import Batch, Fault, Record, Run
+from streams.setting_aside import named, setting_aside
 from streams.settings.keys import Logging
 from streams.watching.logs import SELDOM_S, Seldom, configure_logging
 
@@ -43,28 +43,16 @@ def holds_secrets(lines):
     return [secret for secret in SECRETS if secret in json.dumps(lines)]
 
 
-class Chokes:
+def choking(*, always):
     """A core that quotes the record it fails on. With `always`, also once that is set aside."""
 
-    name, sources = "scorer", ("orders",)
-
-    def __init__(self, *, always: bool) -> None:
-        self._always = always
-
-    def prepare(self) -> None:
-        pass
-
-    def needs(self, _batch: Batch) -> Needs:
-        return Needs(frozenset())
-
-    def companions(self, _due: object) -> frozenset[str]:
-        return frozenset()
-
-    def decide(self, _state: State, batch: Batch) -> Decision:
+    def decide(batch: Batch) -> Batch:
         for record in batch.records():
-            if self._always or record.event is ORDER:
+            if always or record.event is ORDER:
                 raise KeyError(f"no price for {record.key!r} {record.value!r} {ORDER}")
-        return Decision((), ())
+        return batch
+
+    return decide
 
 
 def test_our_events_are_objects_with_fields(lines):
@@ -86,8 +74,7 @@ def test_libraries_speak_in_the_same_form(lines, name):
 
 def test_what_the_core_failed_on_is_set_aside_without_quoting_it():
     """The batch log outlives an erasure."""
-    batch, _ = decide_setting_aside(Chokes(always=False), State({}), BATCH)
-    (record,) = batch.records()
+    (record,) = setting_aside(choking(always=False), BATCH, "scorer").records()
     assert isinstance(record.event, Fault)
     assert record.event.error == "core"
     assert record.event.got.startswith("KeyError at test_logs.py:")
@@ -96,7 +83,7 @@ def test_what_the_core_failed_on_is_set_aside_without_quoting_it():
 
 def test_a_partition_that_stops_does_not_quote_the_record():
     with pytest.raises(BrokenPromise) as stopped:
-        decide_setting_aside(Chokes(always=True), State({}), BATCH)
+        setting_aside(choking(always=True), BATCH, "scorer")
     assert "fails even when set aside: KeyError at test_logs.py:" in str(
         stopped.value
     ) or "could not be decided" in str(stopped.value)

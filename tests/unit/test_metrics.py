@@ -177,6 +177,11 @@ def test_the_model_is_told_beside_the_rule_once_it_can_be_judged(metrics):
     assert value(metrics, "maitred_validation_auc_difference", kind="first") == 0.04
     assert value(metrics, "maitred_validation_auc", kind="second", model="rule") is None
     assert value(metrics, "maitred_validation_examples", kind="second", outcome="other") == 10
+    metrics.scrape([reading()], [])  # the learner is with another worker now, who tells it
+    assert value(metrics, "maitred_snapshot_version", processor="learner") is None
+    assert value(metrics, "maitred_snapshot_published_timestamp_seconds") == 0
+    assert value(metrics, "maitred_validation_auc", kind="first", model="river") is None
+    assert value(metrics, "maitred_validation_auc_difference", kind="first") is None
 
 
 def test_only_active_advisors_who_are_there_have_free_places():

@@ -325,6 +325,43 @@ def test_neither_arm_nor_rest_part_a_customer_and_their_advisor():
     assert world.counts["refused_control"] == 1
 
 
+def test_a_wish_that_waits_in_vain_does_not_end_a_rest():
+    """It goes before rest while it lasts; afterwards no look assigns them, as before. So also after a merge."""
+    for who in ("former", "new"):
+        world = open_world("ada", capacity=2)
+        (first,) = world.tell(scored("former", START_MS, 0.9))
+        world.tell(contact(first, "declined"))
+        world.tell(standing("former", START_MS, "wish_manual", advisor_id="bo"))
+        if who == "new":
+            world.tell(merged("former", "new"))
+        assert world.tell(watermark_ms=START_MS + POLICY.waiting_ms + DAY_MS) == []
+        assert world.counts["waited_in_vain"] == 1
+        assert world.tell(scored(who, START_MS + 10 * DAY_MS, 0.9)) == []
+        assert world.counts["refused_rest"] == 1
+
+
+def test_a_full_queue_turns_nobody_away_for_whom_a_place_has_opened():
+    """A day begins with a look that has to wait its turn: who waited overnight is not dropped for it, but served."""
+    world = open_world(
+        "ada", capacity=9, daily_intake=2, policy=AssignmentPolicy(waiting_limit=1, control_share=0, expected_looks=1)
+    )
+    world.tell(*(scored(who, START_MS, 0.5) for who in "abc"))
+    assert world.counts["waiting"] == 1
+    assert whose(world.tell(scored("d", START_MS + DAY_MS, 0.7))) == [("d", "ada", "waiting"), ("c", "ada", "waiting")]
+
+
+def test_a_hand_over_changes_nothing_where_the_room_that_opened_is_anothers():
+    """Bo's place of the new day is for who waited for it overnight; the customer keeps the advisor they have."""
+    world = open_world("ada", capacity=1, policy=AssignmentPolicy(control_share=0, expected_looks=1))
+    world.tell(roster("bo", START_MS, capacity=9, daily_intake=1))
+    for who, advisor in (("hers", "ada"), ("today", "bo")):
+        world.tell(standing(who, START_MS, "wish_manual", advisor_id=advisor))
+    world.tell(scored("waits", START_MS, 0.9), standing("waits", START_MS, "wish_manual", advisor_id="bo"))
+    said = world.tell(standing("hers", START_MS + DAY_MS, "wish_manual", advisor_id="bo"))
+    assert whose(said) == [("waits", "bo", "manual")]
+    assert world.counts["wishes_unmet"] == 1
+
+
 def test_a_place_in_the_queue_goes_over():
     """With its rank and score; of two places the first in line is kept."""
     world = open_world("ada", daily_intake=1)

@@ -91,6 +91,13 @@ def test_in_a_history_a_command_must_say_when(servers):
     assert "expected a time such as" in run("pools", "pause", "main", "--at", "noon", code=2, **servers).stderr
 
 
+def test_what_lies_too_far_ahead_is_not_published(servers):
+    """The worker would set it aside; in a history the time of a record is its own."""
+    assert "no more than a day ahead" in run("pools", "pause", "main", "--at", "2099-01-01", code=2, **servers).stderr
+    history = {**servers, "MAITRED_TIME": "event"}
+    assert run("pools", "resume", "main", "--at", "2099-01-01", **history).stdout
+
+
 # ---- the roster -------------------------------------------------------------------------------------------------------
 
 

@@ -89,7 +89,7 @@ TABLE = {
     "JSON string": ("orders", b'"order"', "invalid", "value", "`object`", '"order"', "correct the event"),
     "JSON null": ("orders", b"null", "invalid", "value", "`object`", "null", "correct the event"),
     "10 MB record": ("orders", b"{" + b" " * 10_000_000 + b"}", "too_large", "value", f"at most {MAX_RECORD_BYTES} bytes",
-                     "10000002 bytes", "split the event, or raise max_record_bytes"),
+                     "10000002 bytes", "split the event"),
     "wrong type": ("orders", as_json(ORDER, order_id=536365), "invalid", "order_id", "`str`", "536365", "correct order_id where OrderPlaced"),
     "text for a number": ("orders", line(quantity="6"), "invalid", "lines[1].quantity", "`int`", '"6"', "correct lines[1].quantity"),
     "half a piece": ("orders", line(quantity=0.5), "invalid", "lines[1].quantity", "`int`", "0.5", "correct lines[1].quantity"),

@@ -48,6 +48,7 @@ REGISTRY = FileRegistry()
 SCHEMAS = Schemas(REGISTRY)
 SMALL = ShopPlan(seed=7, customers=150, days=200)
 run = CliRunner().invoke
+SIMULATE = (sys.executable, "-c", "from streams.cli import main; main()", "simulate")
 
 
 @lru_cache(maxsize=2)
@@ -534,6 +535,19 @@ def test_the_command_writes_the_same_in_two_processes(tmp_path):
     assert [row["customer_id"] for row in rows] == [f"C{number:08d}" for number in range(120)]
 
 
+@pytest.mark.parametrize("form", ["jsonl", "parquet", "avro"])
+def test_equal_seeds_make_equal_bytes(tmp_path, form):
+    """In another process as well, where chance orders sets in another way."""
+    for chance in ("1", "2"):
+        options = ["--customers", "20", "--format", form, "--to", str(tmp_path / chance)]
+        subprocess.run(
+            [*SIMULATE, *options], env={**os.environ, "PYTHONHASHSEED": chance}, check=True, capture_output=True
+        )
+    one, two = ({path.name: path.read_bytes() for path in (tmp_path / chance).iterdir()} for chance in ("1", "2"))
+    assert one
+    assert one == two
+
+
 def test_a_limit_gives_the_first_events(tmp_path):
     written = []
     for name, more in (("all", []), ("some", ["--limit", "500"])):
@@ -552,6 +566,9 @@ def test_a_limit_gives_the_first_events(tmp_path):
         (["--to-topics", "--format", "parquet"], "avro or jsonl"),
         (["--to", "shop", "--rate", "5"], "--rate goes with --to-topics"),
         (["--truth", "truth.csv"], "truth.csv"),
+        (["--truth", "/no/such/folder/truth.jsonl"], "a folder that is there"),
+        (["--to", "shop", "--seed", str(1 << 62)], "$.seed"),
+        (["--to", "shop", "--from", "1960-01-01"], "$.from_ms"),
     ],
 )
 def test_nonsense_is_told(options, said):
@@ -560,22 +577,50 @@ def test_nonsense_is_told(options, said):
     assert said in result.stderr
 
 
-def test_an_interrupted_command_leaves_nothing(tmp_path):
-    """Ctrl-C while customers live: it says so, and leaves an empty folder and no process."""
-    command = [sys.executable, "-c", "from streams.cli import main; main()", "simulate", "--customers", "60000"]
-    running = subprocess.Popen(
-        [*command, "--to", str(tmp_path / "shop"), "--processes", "2"], stderr=subprocess.PIPE, start_new_session=True
-    )
-    room = tmp_path / "shop" / ".unfinished"
-    while running.poll() is None and not (room.is_dir() and any(room.iterdir())):
-        time.sleep(0.02)
-    os.killpg(running.pid, signal.SIGINT)
+def test_where_nothing_can_be_written_it_says_so(tmp_path):
+    (tmp_path / "file").touch()
+    result = run(app, ["simulate", "--customers", "5", "--to", str(tmp_path / "file" / "shop")])
+    assert result.exit_code == 1
+    assert result.stderr == f"error: {tmp_path}/file/shop: expected to write there, got: Not a directory\n"
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+def test_an_interrupted_command_leaves_nothing(tmp_path, number):
+    """Ctrl-C, SIGTERM or a closed terminal while customers live: it says so, and leaves an empty folder and no process."""
+    running = _simulating(tmp_path / "shop")
+    if number == signal.SIGINT:  # the terminal tells all of them
+        os.killpg(running.pid, number)
+    else:
+        running.send_signal(number)
     _, told = running.communicate(timeout=60)
     assert running.returncode in (1, 130), told
     assert told == f"stopped: nothing is left in {tmp_path / 'shop'}\n".encode()
     assert list((tmp_path / "shop").iterdir()) == []
     while _somebody_is_left(running.pid):  # the interpreter's own helper process ends a moment after its parent
         time.sleep(0.02)
+
+
+def test_nobody_lives_on_when_the_command_is_killed(tmp_path):
+    """Its other processes end as well. What it wrote does not look whole."""
+    running = _simulating(tmp_path / "shop")
+    running.kill()
+    running.communicate(timeout=60)
+    while _somebody_is_left(running.pid):
+        time.sleep(0.02)
+    assert [path.name for path in (tmp_path / "shop").iterdir()] == [".unfinished"]
+
+
+def _simulating(folder):
+    """The command in two processes, both at work, in a group of their own."""
+    running = subprocess.Popen(
+        [*SIMULATE, "--customers", "60000", "--to", str(folder), "--processes", "2"],
+        stderr=subprocess.PIPE,
+        start_new_session=True,
+    )
+    room = folder / ".unfinished"
+    while running.poll() is None and not (room.is_dir() and any(room.iterdir())):
+        time.sleep(0.02)
+    return running
 
 
 def _somebody_is_left(group):

@@ -1,5 +1,6 @@
 """Webhooks at a real web server that misbehaves: signed, retried, in order for each customer, undeliverable ones kept."""
 
+import gzip
 import random
 import time
 from collections.abc import Callable, Iterator
@@ -174,6 +175,35 @@ def test_what_is_refused_is_tried_once_and_kept(bench: Bench, status: int) -> No
     assert bench.sink.settled() == {FIRST: 3}
 
 
+@pytest.mark.parametrize("body", [b"", b'{"ok": true}'])
+def test_a_connection_serves_one_post_after_the_other(bench: Bench, body: bytes) -> None:
+    bench.server.answer = lambda _: Answer(200, (), body)
+    bench.deliver(*of("c", *range(20)))
+    assert (len(bench.server.accepted), bench.server.connections) == (20, 1)
+
+
+@pytest.mark.parametrize(
+    ("body", "said"),
+    [(gzip.compress(b"no thanks"), "HTTP 400: (in gzip)"), (b"not packed at all", "HTTP 400: (in gzip)")],
+)
+def test_an_answer_is_never_unpacked(bench: Bench, body: bytes, said: str) -> None:
+    """It might be huge, or not what it says: the status counts, and this one is not tried again."""
+    bench.server.answer = lambda _: Answer(400, (("content-encoding", "gzip"),), body)
+    bench.deliver(*of("c", 1))
+    (entry,) = bench.entries.values()
+    assert (entry.failure, entry.attempts, entry.may_pass) == (said, 1, False)
+
+
+@pytest.mark.parametrize("status", [400, 307])
+def test_what_a_server_says_does_not_steer_the_terminal_that_lists_it(bench: Bench, status: int) -> None:
+    said = "\x1b[2J\x07 http://tool.example/\x9b"
+    bench.server.answer = lambda _: Answer(status, (("location", said),), said.encode())
+    bench.deliver(*of("c", 1))
+    (entry,) = bench.entries.values()
+    assert "http://tool.example/" in entry.failure
+    assert entry.failure.isprintable()
+
+
 @pytest.mark.parametrize("said", ["1", "date"])
 def test_a_server_is_left_alone_for_as_long_as_it_asks(bench: Bench, said: str) -> None:
     """A number of seconds or a date; the growing waits of our own would have been over long before."""
@@ -184,9 +214,17 @@ def test_a_server_is_left_alone_for_as_long_as_it_asks(bench: Bench, said: str) 
     assert second.at_s - first.at_s >= 0.9
 
 
+def test_flushing_takes_no_longer_than_it_may(bench: Bench) -> None:
+    bench.server.answer = lambda _: Answer(503, (("retry-after", "60"),))
+    bench.sink.put(of("c", 1))
+    assert not bench.sink.flush(0.2)
+    assert bench.sink.settled() == {FIRST: 1}
+    assert bench.entries == {}
+
+
 def test_retry_after_is_read_as_number_or_date() -> None:
     assert retry_after("", 0) == retry_after("-3", 0) == retry_after("nonsense", 0) == 0
-    assert retry_after("99999999999", 0) == 0
+    assert retry_after("99999999999", 0) == retry_after("Wed, 21 Oct 99999999999999999999 07:28:00 GMT", 0) == 0
     assert retry_after("Thu, 01 Jan 1970 00:00:10 GMT", 50) == 0
 
 

@@ -139,7 +139,8 @@ def test_an_operator_drains_and_resumes():
     stations = [Station("scorer", shell), Station("assigner", shell)]
     obey(b'{"command": "drain"}', stations)
     assert [station.is_draining for station in stations] == [True, True]
-    obey(b"rubbish", stations)
+    for said in (b"rubbish", b"", None, b"[]", b'"drain"'):
+        obey(said, stations)
     obey(b'{"command": "dance"}', stations)
     assert [station.is_draining for station in stations] == [True, True]
     obey(b'{"command": "resume"}', stations)

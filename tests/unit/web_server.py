@@ -52,7 +52,7 @@ class Server(ThreadingHTTPServer):
         self.posted: list[Posted] = []
         self.accepted: list[Posted] = []
         self.under_way: Counter[str] = Counter()
-        self.most_of_one_customer = self.most_at_once = 0
+        self.most_of_one_customer = self.most_at_once = self.connections = 0
         self.lock = threading.Lock()
 
     @property
@@ -61,6 +61,10 @@ class Server(ThreadingHTTPServer):
 
     def ids(self) -> list[str]:
         return [posted.id for posted in self.accepted]
+
+    def process_request(self, request: Any, client_address: Any) -> None:  # Any: as socketserver has them
+        self.connections += 1
+        super().process_request(request, client_address)
 
     def handle_error(self, request: object, client_address: object) -> None:
         """A client that went away is no news."""

@@ -18,10 +18,10 @@ chosen = arguments.parse_args()
 with suppress(KeyboardInterrupt), AdvisorTool(chosen.name) as tool:
     for event in tool.subscribe(until_idle_s=chosen.idle):
         if isinstance(event, AdvisorAssigned):
-            why = ", ".join(reason.feature for reason in event.reasons[:3])
-            print(
-                f"{event.advisor_id} serves {event.customer_id} ({event.score:.2f}: {why}), by {event.recommended_channel}"
-            )
+            reasons = ", ".join(reason.feature for reason in event.reasons[:3])
+            by_wish = event.cause == "manual" and not reasons
+            why = "by wish" if by_wish else f"{event.score:.2f}: {reasons}"
+            print(f"{event.advisor_id} serves {event.customer_id} ({why}), by {event.recommended_channel}")
             tool.report(event, "contacted", channel=event.recommended_channel)
         elif isinstance(event, AssignmentEnded):
             print(f"{event.advisor_id} no longer serves {event.customer_id}: {event.reason}")

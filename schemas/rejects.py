@@ -15,6 +15,7 @@ from schemas.records import Fault, Record
 PREFIX = "rejected_"
 WHOLE_UP_TO_BYTES = 900_000  # key, value and headers; below the brokers' default message.max.bytes of 1,048,588
 HEAD_BYTES = 1024
+INCURABLE = frozenset({"invalid", "undecodable", "too_large", "conflict", "absurd_time"})  # unchanged they come back
 _HEADERS_UP_TO_BYTES = 65_536  # more of the record's own headers than this are left out
 
 Headers = list[tuple[str, bytes]]

@@ -234,6 +234,20 @@ def judged(found: Mapping[str, Described], settings: Settings) -> list[Problem]:
     return problems
 
 
+def judged_made(made: Made | None, settings: Settings) -> Iterator[Problem]:
+    """What is set otherwise than the namespace was made with. Partitions are judged by the topics themselves."""
+    where = f"{settings.namespace}.{namespace.TOPIC}"
+    if made is None:
+        expected = "a record of what the namespace was made with"
+        yield Problem(where, expected, "none", "run `maitred topics create`", stops=False)
+        return
+    for setting, right, got in (("time", made.time, settings.time), ("money.base", made.base, settings.money.base)):
+        if got != right:
+            expected = f"{setting} = {right}, which the namespace was made with"
+            cure = "set it back: it is never changed for a namespace; `maitred rebuild` makes a new one"
+            yield Problem(where, expected, got, cure, setting=setting)
+
+
 def _shape(name: str, topic: Topic, found: Described, settings: Settings) -> Iterator[Problem]:
     count, right = found.partitions, topic.partitions(settings.partitions)
     if count != right:
@@ -256,20 +270,6 @@ def _kept(name: str, topic: Topic, config: Mapping[str, str], replication: int) 
             stops = option in {"cleanup.policy", "message.timestamp.type"}
             cure = f"set it with kafka-configs: {option}={right}{_WHY.get(option, '')}"
             yield Problem(name, f"{option}={right}", got, cure, stops=stops)
-
-
-def judged_made(made: Made | None, settings: Settings) -> Iterator[Problem]:
-    """What is set otherwise than the namespace was made with. Partitions are judged by the topics themselves."""
-    where = f"{settings.namespace}.{namespace.TOPIC}"
-    if made is None:
-        cure = "run `maitred topics create` with the settings of the workers"
-        yield Problem(where, "a record of what the namespace was made with", "none", cure, stops=False)
-        return
-    for setting, right, got in (("time", made.time, settings.time), ("money.base", made.base, settings.money.base)):
-        if got != right:
-            expected = f"{setting} = {right}, which the namespace was made with"
-            cure = "set it back: it is never changed for a namespace; `maitred rebuild` makes a new one"
-            yield Problem(where, expected, got, cure, setting=setting)
 
 
 _AT_LEAST = {"retention.ms", "retention.bytes", "min.insync.replicas", "delete.retention.ms"}

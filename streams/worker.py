@@ -11,6 +11,7 @@ import signal
 import socket
 import sys
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 from threading import Timer
 from time import monotonic
@@ -35,7 +36,7 @@ from streams.watching.onlookers import onlookers, tracing
 from streams.watching.probe import Probe
 
 SWITCH_S = 0.0005  # threads mostly wait for servers: who gets an answer should not wait 5 ms more for the interpreter
-BEAT_S, WATCH_S = 1.0, 5.0
+BEAT_S, WATCH_S, READY_S = 1.0, 5.0, 0.2
 PATIENCE_S = 20.0  # within which a worker that was told to stop has stopped
 log = structlog.get_logger()
 
@@ -68,6 +69,7 @@ def build_app(settings: Settings, assembly: Assembly, metrics: Metrics) -> faust
     if settings.worker.web_port:
         add_pages(app, posts, metrics)
     add_watchdog(app, posts)
+    add_word_of_readiness(app, posts)
     return app
 
 
@@ -156,6 +158,19 @@ def add_watchdog(app: faust.App, posts: Sequence[Post]) -> None:
         end_if_hopeless(posts, os._exit)
 
 
+def add_word_of_readiness(app: faust.App, posts: Sequence[Post]) -> None:
+    """Log, once, that all processors have joined and recovered what they were given."""
+
+    @app.task  # type: ignore[untyped-decorator]  # as its timers
+    async def tell_ready() -> None:
+        while not app.should_stop:
+            if all(post.condition().has_joined for post in posts):
+                with suppress(BrokenPipeError):  # nobody reads the log any more: no reason to end
+                    log.info("worker_ready", processors=[post.station.name for post in posts])
+                return
+            await asyncio.sleep(READY_S)
+
+
 def add_probe(app: faust.App, post: Post) -> None:
     """Ask the servers how we do, again and again."""
 
@@ -234,6 +249,11 @@ class Worker(faust.Worker):
             end_at_last.start()
         if self._has_started:
             super()._schedule_shutdown(told)
+
+    def _on_startup_end_spinner(self) -> None:
+        """It shows the cursor again, which nothing hid, in whatever file stdout goes to."""
+        if self.stdout.isatty():
+            super()._on_startup_end_spinner()
 
     async def on_startup_finished(self) -> None:
         await super().on_startup_finished()

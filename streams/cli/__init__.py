@@ -41,6 +41,23 @@ app.command("simulate", epilog=example("maitred simulate --customers 100000 --to
 app.command("customer", epilog=example("maitred customer 13085"))(customer_command)
 
 
+def _tell_version(is_asked: bool) -> None:
+    if is_asked:
+        from importlib.metadata import version
+
+        put_line(f"maitred {version('maitred')}")
+        raise typer.Exit
+
+
+@app.callback()
+def maitred(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_tell_version, is_eager=True, help="Tell the version and end.")
+    ] = False,
+) -> None:
+    """Scores first purchases for VIP potential, assigns personal advisors, announces loyalty tiers."""
+
+
 @app.command(epilog=example("maitred worker --processor scorer --processor assigner"))
 def worker(
     processor: Annotated[

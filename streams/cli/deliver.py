@@ -11,7 +11,18 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 
 from schemas.errors import SettingsError
-from streams.cli.talk import ConfigOption, JsonOption, commands, example, load_settings, put, put_line, registry_of, say
+from streams.cli.talk import (
+    NO,
+    ConfigOption,
+    JsonOption,
+    commands,
+    example,
+    load_settings,
+    put,
+    put_line,
+    registry_of,
+    say,
+)
 from streams.cli.undelivered import undelivered_app
 
 if TYPE_CHECKING:
@@ -198,6 +209,9 @@ def _deliver(
         put(facts)
     else:
         say(", ".join(f"{fact} {value}" for fact, value in facts.items() if value) or "nothing to deliver")
+    if once and (told().get("failed") or told().get("behind")):
+        say(f"not all was delivered: see `maitred deliver undelivered list --name {name}`")
+        raise typer.Exit(NO)
 
 
 @contextmanager

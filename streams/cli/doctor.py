@@ -14,8 +14,8 @@ MARKS = {"well": "ok", "findings": "!!", "skipped": "--"}
 
 
 def doctor_command(config: ConfigOption = None, as_json: JsonOption = False) -> None:
-    """Examine everything a worker depends on. Changes nothing. Exit 1 if anything is wrong; each finding has its cure."""
-    from streams.doctor.checks import examine
+    """Examine everything a worker depends on. Changes nothing. Exit 1 if there is an error or a warning; each finding has its cure."""
+    from streams.doctor.checks import all_findings, examine
     from streams.doctor.gather import gather
 
     verdicts = examine(gather(load_settings(config)))
@@ -24,11 +24,13 @@ def doctor_command(config: ConfigOption = None, as_json: JsonOption = False) -> 
             put(msgspec.to_builtins(verdict))
         else:
             _tell(verdict)
-    count = sum(len(verdict.findings) for verdict in verdicts)
-    if count:
-        say(f"{count} finding{'s' if count > 1 else ''}; docs/doctor.md says more about each check")
+    findings = list(all_findings(verdicts))
+    if findings:
+        say(f"{len(findings)} finding{'s' if len(findings) > 1 else ''}; docs/doctor.md says more about each check")
+    else:
+        say("all is well")
+    if any(finding.severity != "note" for finding in findings):
         raise typer.Exit(NO)
-    say("all is well")
 
 
 def _tell(verdict: "Verdict") -> None:

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from streams.cli.sending import AtOption, event_of, event_time, send
+from streams.cli.sending import AtOption, event_of, event_time, misuse, send
 from streams.cli.talk import (
     ConfigOption,
     JsonOption,
@@ -57,11 +57,25 @@ def resume(pool: PoolArgument, at: AtOption = None, config: ConfigOption = None,
 def _change(pool: str, status: str, at: str | None, config: Any, *, as_json: bool) -> None:
     # Any: a path or none, as `ConfigOption`
     settings = load_settings(config)
-    if pool not in _configured(settings):
-        say(f"warning: the settings know no pool {pool}, only {', '.join(sorted(_configured(settings)))}")
+    _refuse_unknown(settings, pool)
     fields = {"pool": pool, "occurred_at_ms": event_time(settings, at), "status": status}
     send(settings, "roster", event_of("roster", "PoolChanged", fields), as_json=as_json)
     say("what the assigner has made of it: `maitred pools list`")
+
+
+def _refuse_unknown(settings: "Settings", pool: str) -> None:
+    """A pool of the roster that the settings don't know is one; it gets nobody by its market."""
+    from streams.latest import roster
+
+    if pool in _configured(settings):
+        return
+    said = roster(settings, registry_of(settings))
+    known = _configured(settings) | said.pools.keys() | {name for name, _ in said.advisors}
+    if pool not in known:
+        misuse(
+            f"expected a pool of the settings or the roster ({', '.join(sorted(known))}), got {pool!r}; `maitred pools list` shows them"
+        )
+    say(f"warning: the settings know no pool {pool}, only {', '.join(sorted(_configured(settings)))}")
 
 
 def _configured(settings: "Settings") -> set[str]:

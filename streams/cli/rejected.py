@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, NamedTuple
 
 import typer
 
-from schemas.rejects import PREFIX, original_headers
+from schemas.rejects import INCURABLE, PREFIX, original_headers
 from streams.cli.talk import (
     MISUSE,
     NO,
@@ -28,7 +28,6 @@ if TYPE_CHECKING:
 
 TOPIC = "rejected"
 RETRIED = "maitred_retried_from"
-INCURABLE = frozenset({"invalid", "undecodable", "too_large", "conflict", "absurd_time"})  # unchanged they come back
 
 rejected_app = commands("The records that could not be used, and the way back.")
 
@@ -80,8 +79,12 @@ def list_rejected(
 
 @rejected_app.command("retry", epilog=example("maitred rejected retry --all --error unknown_schema"))
 def retry(
-    places: Annotated[list[str] | None, typer.Argument(help="Their places, as `rejected list` shows them.")] = None,
-    everything: Annotated[bool, typer.Option("--all", help="All that a retry may cure, of what --topic and --error choose.")] = False,
+    places: Annotated[
+        list[str] | None, typer.Argument(help="Their places, as `rejected list` shows them, such as 0@12.")
+    ] = None,
+    everything: Annotated[
+        bool, typer.Option("--all", help="All that a retry may cure, of what --topic and --error choose.")
+    ] = False,
     topic: TopicOption = None,
     error: ErrorOption = None,
     config: ConfigOption = None,

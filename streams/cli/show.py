@@ -5,9 +5,22 @@ from typing import TYPE_CHECKING, Annotated
 import msgspec
 import typer
 
-from streams.cli.talk import NO, ConfigOption, JsonOption, commands, example, load_settings, moment, put, put_line, say
+from streams.cli.talk import (
+    NO,
+    ConfigOption,
+    JsonOption,
+    commands,
+    example,
+    load_settings,
+    printable,
+    put,
+    put_line,
+    say,
+)
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from features.frozen import Looks
     from features.profile import Profile
     from streams.settings import Settings
@@ -34,15 +47,22 @@ def customer_command(
     if account is None:
         say(f"nothing is known of customer {customer_id}")
         raise typer.Exit(NO)
-    if isinstance(account, str):
-        facts: dict[str, object] = {"customer_id": customer_id, "merged_into": account}
-    else:
-        facts = _facts(account, looks, settings)
     if as_json:
-        put(facts)
+        merged = {"customer_id": customer_id, "merged_into": account}
+        put(merged if isinstance(account, str) else _facts(account, looks, settings))
         return
-    for name, value in facts.items():
-        put_line(f"{name:<16} {_readable(name, value)}")
+    for name, text in _lines(customer_id, account, looks, settings):
+        put_line(f"{name:<18} {printable(text)}")
+
+
+def _lines(
+    customer_id: str, account: "Profile | str", looks: "Looks | None", settings: "Settings"
+) -> "Iterable[tuple[str, str]]":
+    from streams.cli.portrait import portrait
+
+    if isinstance(account, str):
+        return [("customer", customer_id), ("merged into", account)]
+    return portrait(account, looks, settings)
 
 
 def _known(settings: "Settings", customer_id: str) -> "tuple[Profile | str | None, Looks | None]":
@@ -99,11 +119,7 @@ def _facts(profile: "Profile", looks: "Looks | None", settings: "Settings") -> d
     }
 
 
-def _readable(name: str, value: object) -> str:
-    if value is None or value == []:
-        return "-"
-    if name.endswith("_ms") and isinstance(value, int):
-        return moment(value)
+def _readable(value: object) -> str:
     return value if isinstance(value, str) else msgspec.json.encode(value).decode()
 
 
@@ -138,4 +154,4 @@ def show(config: ConfigOption = None, as_json: JsonOption = False) -> None:
         put(facts)
         return
     for name, value in facts.items():
-        put_line(f"{name:<18} {_readable(name, value)}")
+        put_line(f"{name:<18} {_readable(value)}")

@@ -48,7 +48,7 @@ def list_undelivered(name: NameOption = "webhook", config: ConfigOption = None, 
     put_table(("place", "customer", "what", "since", "state", "attempts", "what the server said"), rows)
 
 
-@undelivered_app.command("retry", epilog=example("maitred deliver undelivered retry 'assignments[2]@17', or --all"))
+@undelivered_app.command("retry", epilog=example("maitred deliver undelivered retry 'assignments[2]@17'"))
 def retry(
     places: PlacesArgument = None,
     customer: CustomerOption = None,

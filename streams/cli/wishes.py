@@ -1,12 +1,15 @@
 """`maitred assignments assign`, `never`, `lift` and `hand-over`: a person's decision, which goes before the model's."""
 
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 from uuid import uuid4
 
 import typer
 
-from streams.cli.sending import AtOption, event_of, event_time, send
-from streams.cli.talk import ConfigOption, JsonOption, example, load_settings, say
+from streams.cli.sending import AtOption, event_of, event_time, misuse, send
+from streams.cli.talk import ConfigOption, JsonOption, example, load_settings, registry_of, say
+
+if TYPE_CHECKING:
+    from streams.settings import Settings
 
 CustomerArgument = Annotated[str, typer.Argument(metavar="CUSTOMER", help="The customer, as the shop names them.")]
 WishOption = Annotated[
@@ -29,7 +32,10 @@ def assign(
 
     It goes before price, arm, rest, pause and an earlier "never"; neither before capacity nor against a consent withdrawn.
     """
-    _wish(customer, "manual", advisor, wish_id, at, config, as_json=as_json)
+    settings = load_settings(config)
+    if advisor is not None:
+        _refuse_unknown_advisor(settings, advisor)
+    _wish(settings, customer, "manual", advisor, wish_id, at, as_json=as_json)
 
 
 def never(
@@ -40,7 +46,7 @@ def never(
     as_json: JsonOption = False,
 ) -> None:
     """Never give a customer an advisor; one they have is taken back."""
-    _wish(customer, "never", None, wish_id, at, config, as_json=as_json)
+    _wish(load_settings(config), customer, "never", None, wish_id, at, as_json=as_json)
 
 
 def lift(
@@ -51,7 +57,7 @@ def lift(
     as_json: JsonOption = False,
 ) -> None:
     """Take a wish back: the model decides again. A service under way goes on."""
-    _wish(customer, "lifted", None, wish_id, at, config, as_json=as_json)
+    _wish(load_settings(config), customer, "lifted", None, wish_id, at, as_json=as_json)
 
 
 def hand_over(
@@ -63,13 +69,41 @@ def hand_over(
     as_json: JsonOption = False,
 ) -> None:
     """Hand a customer over to another advisor, if they have room; else everything stays as it is."""
-    _wish(customer, "manual", to, wish_id, at, config, as_json=as_json)
+    settings = load_settings(config)
+    _refuse_unknown_advisor(settings, to)
+    _refuse_unserved(settings, customer, to)
+    _wish(settings, customer, "manual", to, wish_id, at, as_json=as_json)
+
+
+def _refuse_unknown_advisor(settings: "Settings", advisor: str) -> None:
+    from streams.latest import roster
+
+    if not roster(settings, registry_of(settings)).of(advisor):
+        misuse(
+            f"expected an advisor of the roster, got {advisor!r}; `maitred roster list` shows them, `maitred roster set` enters one"
+        )
+
+
+def _refuse_unserved(settings: "Settings", customer: str, to: str) -> None:
+    from streams.latest import current_assignments
+
+    if all(event.customer_id != customer for event in current_assignments(settings, registry_of(settings))):
+        misuse(
+            f"expected a customer whom somebody serves, got {customer!r}; `maitred assignments current` shows them, "
+            f"`maitred assignments assign {customer} --advisor {to}` serves one who is served by nobody"
+        )
 
 
 def _wish(
-    customer: str, wish: str, advisor: str | None, wish_id: str | None, at: str | None, config: Any, *, as_json: bool
-) -> None:  # Any: a path or none, as `ConfigOption`
-    settings = load_settings(config)
+    settings: "Settings",
+    customer: str,
+    wish: str,
+    advisor: str | None,
+    wish_id: str | None,
+    at: str | None,
+    *,
+    as_json: bool,
+) -> None:
     event = event_of(
         "privacy",
         "AssignmentWished",

@@ -13,7 +13,7 @@ import structlog
 from msgspec import Struct, field
 
 from schemas.codec import Schemas, read_event
-from schemas.errors import RegistryUnavailable
+from schemas.errors import RegistryUnavailable, SinkUnavailable
 from schemas.events import Event
 from schemas.records import Fault
 from schemas.registry import Registry
@@ -97,11 +97,17 @@ class Deliverer:
         return self._sink.release() if self._is_sound else {}
 
     def _read(self, message: Message) -> Delivery | None:
-        """None of a record that nobody can read: it is told, and lies in its topic still."""
+        """None of a record that nobody can read: it is told, and lies in its topic still.
+
+        A schema that only this process does not know is no such case: workers may be newer than it.
+        """
         event = None if message.value is None else self._event(message)
         if isinstance(event, Fault):
-            self.report.unreadable[message.topic] += 1
             where = f"{message.topic}[{message.partition}]@{message.offset}"
+            if event.error == "unknown_schema":
+                cure = "bring this process to the workers' version, and to their registry; it goes on from here"
+                raise SinkUnavailable(where, event.expected, event.got, cure)
+            self.report.unreadable[message.topic] += 1
             log.warning("record_unreadable", where=where, error=event.error, field=event.field, expected=event.expected)
             return None
         return Delivery(*message, event)

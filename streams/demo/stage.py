@@ -114,5 +114,6 @@ class _Play:
 
 def _outlet(settings: Settings) -> Outlet:
     form = Form(namespace=settings.namespace, partitions=settings.partitions, keep_time=True)
-    publisher = KafkaPublisher(settings.kafka.bootstrap, publishing({}) | {"log_level": 0})  # it outlives the broker by a moment
+    connection = publishing({}) | {"log_level": 0}  # it outlives the broker by a moment
+    publisher = KafkaPublisher(settings.kafka.bootstrap, connection)
     return Outlet(publisher, open_registry(settings.registry.url), form)

@@ -16,7 +16,7 @@ from confluent_kafka.admin import (  # type: ignore[attr-defined]  # exported, b
 )
 
 from streams.doctor.gathered import Cluster, Group, OpenTransaction, Place
-from streams.kafka.client import KafkaSettings, answering, cause, explain, persist
+from streams.kafka.client import COORDINATING, KafkaSettings, answering, cause, explain, persist
 
 
 class Brokers:
@@ -57,10 +57,13 @@ class Brokers:
         """Each processor's group. `sources`: the places each reads, as far as they are there."""
         names = {self._kafka.wire(processor): processor for processor in sources}
         with answering("consumer groups"):
-            asked = self._admin.describe_consumer_groups([*names], request_timeout=self._wait_s)
-            told = {names[group]: future.result() for group, future in asked.items()}
+            told = persist(lambda left: self._told(names, left), self._kafka.answer_timeout_ms, COORDINATING)
         ends = self._ends([place for places in sources.values() for place in places], committed_only=True)
         return {processor: self._group(processor, told[processor], sources[processor], ends) for processor in sources}
+
+    def _told(self, names: Mapping[str, str], wait_s: float) -> dict[str, Any]:  # Any: untyped
+        asked = self._admin.describe_consumer_groups([*names], request_timeout=wait_s)
+        return {names[group]: future.result() for group, future in asked.items()}
 
     def _group(
         self, processor: str, told: Any, places: list[Place], ends: Mapping[Place, int]
@@ -74,12 +77,15 @@ class Brokers:
         if not places:
             return {}
         group, wanted = self._kafka.wire(processor), [self._wire(place) for place in places]
+        asked = ConsumerGroupTopicPartitions(group, wanted)
         with answering(f"offsets of group {group}"):
-            (asked,) = self._admin.list_consumer_group_offsets(
-                [ConsumerGroupTopicPartitions(group, wanted)], request_timeout=self._wait_s
-            ).values()
-            found = asked.result().topic_partitions
+            found = persist(lambda left: self._offsets(asked, left), self._kafka.answer_timeout_ms, COORDINATING)
         return {self._ours(place): place.offset for place in found if place.offset >= 0}
+
+    def _offsets(self, asked: ConsumerGroupTopicPartitions, wait_s: float) -> list[WirePlace]:
+        (told,) = self._admin.list_consumer_group_offsets([asked], request_timeout=wait_s).values()
+        found: list[WirePlace] = told.result().topic_partitions
+        return found
 
     def open_transactions(self, places: list[Place]) -> tuple[OpenTransaction, ...]:
         """The places where readers of committed records wait, and since when."""

@@ -5,11 +5,14 @@ from typing import Literal, NamedTuple
 
 from msgspec import Struct
 
-Severity = Literal["error", "warning"]
+Severity = Literal["error", "warning", "note"]
 
 
 class Finding(Struct, frozen=True):
-    """An error breaks a promise or stops work; a warning narrows what can be done, or will become an error."""
+    """An error breaks a promise or stops work; a warning narrows what can be done, or will become an error.
+
+    A note tells what happened, and may be mended already: it makes no exit code.
+    """
 
     where: str
     expected: str

@@ -5,6 +5,7 @@ from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 
 from schemas.ids import partition_of
+from schemas.rejects import INCURABLE
 from streams.doctor.findings import Finding, Severity, warning
 from streams.doctor.gathered import Entry, Group, Records, Rejected, Sample
 from streams.namespace import Made
@@ -81,11 +82,19 @@ def rejects(records: Records, now_ms: int) -> Iterator[Finding]:
     counts = Counter((r.topic, r.error) for r in _lately(records.rejected, now_ms))
     for (topic, error), count in counts.most_common():
         listed = f"`maitred rejected list --topic {topic} --error {error}` says what is wrong with each"
-        is_ours = error == "core"
-        cure = f"{listed}; report it: it is a fault of Maitred's" if is_ours else f"{listed}, `retry` takes it back"
-        severity: Severity = "error" if is_ours else "warning"
+        severity: Severity = "error" if error == "core" else "note"
         got = f"{count} as {error}"
-        yield Finding(f"rejected, from {topic}", "none in the last 24 hours", got, cure, severity)
+        yield Finding(
+            f"rejected, from {topic}", "none in the last 24 hours", got, f"{listed}; {_way_back(error)}", severity
+        )
+
+
+def _way_back(error: str) -> str:
+    if error == "core":
+        return "report it: it is a fault of Maitred's"
+    if error in INCURABLE:
+        return "correct it and publish it again: a `retry`, unchanged, would only be rejected once more"
+    return "mend the cause, then `maitred rejected retry` takes it back"
 
 
 def rejects_well(records: Records, _now_ms: int) -> str:
@@ -103,11 +112,11 @@ def time_mode(
     made: Made | None, records: Records, groups: Mapping[str, Group], settings: Settings
 ) -> Iterator[Finding]:
     """Whether the namespace was made, or used, with the other value of `time`, or another base currency."""
+    if made is None:
+        yield from _time_as_used(records, groups, settings)
     for problem in judged_made(made, settings):
         severity: Severity = "error" if problem.stops else "warning"
         yield Finding(problem.topic, problem.expected, problem.got, problem.cure, severity)
-    if made is None:
-        yield from _time_as_used(records, groups, settings)
 
 
 def _time_as_used(records: Records, groups: Mapping[str, Group], settings: Settings) -> Iterator[Finding]:

@@ -4,7 +4,7 @@ Shared by the parts of the Kafka log; `log.py` puts them together.
 """
 
 import logging
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import contextmanager
 from operator import methodcaller
 from time import monotonic, sleep
@@ -27,7 +27,13 @@ Config = dict[str, Any]  # librdkafka takes text, numbers and callbacks alike
 END_OF_PARTITION = KafkaError._PARTITION_EOF  # noqa: SLF001  as said
 POLLED_TOO_LATE = KafkaError._MAX_POLL_EXCEEDED  # noqa: SLF001  as said
 QUEUE_FULL = KafkaError._QUEUE_FULL  # noqa: SLF001  as said
+NO_PARTITION = KafkaError._UNKNOWN_PARTITION  # noqa: SLF001  as said
 MOVING = {KafkaError.NOT_LEADER_FOR_PARTITION, KafkaError.LEADER_NOT_AVAILABLE}  # a new leader is being found
+COORDINATING = {  # a group's coordinator is being found, or reads what it must know
+    KafkaError.NOT_COORDINATOR,
+    KafkaError.COORDINATOR_NOT_AVAILABLE,
+    KafkaError.COORDINATOR_LOAD_IN_PROGRESS,
+}
 CONNECTING = {KafkaError._TRANSPORT, KafkaError._RESOLVE}  # noqa: SLF001  as said
 
 
@@ -139,14 +145,14 @@ def answering(doing: str) -> Iterator[None]:
         raise LogUnavailable(f"{doing}: {explain(cause(error))}") from error
 
 
-def persist(call: Callable[[float], Answer], patience_ms: int) -> Answer:
+def persist(call: Callable[[float], Answer], patience_ms: int, passing: Collection[int] = MOVING) -> Answer:
     """Call until it succeeds, while its errors may pass; it is told how many seconds are left."""
     deadline = monotonic() + patience_ms / 1000
     while True:
         try:
             return call(max(deadline - monotonic(), 0.1))
         except KafkaException as error:
-            may_pass = cause(error).retriable() or cause(error).code() in MOVING
+            may_pass = cause(error).retriable() or cause(error).code() in passing
             if not may_pass or monotonic() >= deadline:
                 raise
             sleep(0.01)

@@ -12,12 +12,26 @@ from confluent_kafka import Consumer, KafkaException
 from confluent_kafka import TopicPartition as Place
 
 from schemas.errors import LogUnavailable
-from streams.kafka.client import END_OF_PARTITION, KafkaSettings, answering, explain, persist, received
+from streams.kafka.client import (
+    END_OF_PARTITION,
+    NO_PARTITION,
+    KafkaSettings,
+    answering,
+    cause,
+    explain,
+    persist,
+    received,
+)
 from streams.log import Message
 
 AT_ONCE = 2_000
 WAIT_MS = 10  # for the next record; the end of a partition is told only when this wait is over
 STEPS = (2, 8, 64, 512, 8_192, 131_072)  # how far back to look for the last record; then from the beginning
+
+_NO_PARTITION = (
+    "{0}[{1}]: expected a partition {1}, got none; set `partitions` to what the namespace was made with, which "
+    "`maitred topics check` names"
+)
 
 
 class KafkaReader:
@@ -54,8 +68,10 @@ class KafkaReader:
                 return persist(
                     lambda left: self._asked().get_watermark_offsets(place, left), self._settings.answer_timeout_ms
                 )
-            except KafkaException:
+            except KafkaException as error:
                 self._asking = None  # one that met a broker that hung may miss the leaders for ever after
+                if cause(error).code() == NO_PARTITION:
+                    raise LogUnavailable(_NO_PARTITION.format(place.topic, partition)) from error
                 raise
 
     def close(self) -> None:

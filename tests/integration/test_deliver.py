@@ -254,13 +254,25 @@ def test_records_nobody_can_read_are_told_and_passed_over(variables: dict[str, s
     settings = load(None, variables)
     decide(settings, range(10))
     publisher = KafkaPublisher(settings.kafka.bootstrap)
-    publisher.publish(f"{settings.namespace}.{TOPIC}", 0, b"c", b"\0nonsense")
+    publisher.publish(f"{settings.namespace}.{TOPIC}", 0, b"c", b"nonsense")
     publisher.flush()
     decide(settings, range(10, 20))
     done = run(variables, "files", "--to", str(tmp_path / "decisions"), "--once", "--json")
     assert done.returncode == 0
     assert json.loads(done.stdout) == {"read": {TOPIC: 21}, "unreadable": {TOPIC: 1}}
     assert "record_unreadable" in done.stderr
+
+
+def test_a_schema_newer_than_the_process_stops_it_before_the_record(variables: dict[str, str], tmp_path: Path) -> None:
+    """Who is older than the workers must not pass over what they decide."""
+    settings = load(None, variables)
+    publisher = KafkaPublisher(settings.kafka.bootstrap)
+    publisher.publish(f"{settings.namespace}.{TOPIC}", 0, b"c", b"\0" + (999).to_bytes(4, "big") + b"newer")
+    publisher.flush()
+    for _ in range(2):
+        done = run(variables, "files", "--to", str(tmp_path / "decisions"), "--once")
+        assert done.returncode == 1
+        assert f"{TOPIC}[0]@0: expected an id that the registry knows, got 999" in done.stderr
 
 
 @pytest.mark.parametrize("receiver", [[sys.executable, "webhook_receiver.py"], ["node", "webhook_receiver.mjs"]])
@@ -285,6 +297,7 @@ def test_the_example_receivers_verify_what_is_posted(
             done = run(said, "webhook", "--url", url, "--name", f"n{number}", "--once", "--json")
             report = json.loads(done.stdout)
             assert report.get("failed" if said is other else "delivered") == 10, done.stderr
+            assert done.returncode == (1 if said is other else 0)
     finally:
         process.terminate()
         process.wait(10)

@@ -127,6 +127,7 @@ def test_its_log_is_json_and_names_nobody(watched):
     """At its most talkative, after rejects."""
     lines = watched.log().splitlines()
     assert json.loads(lines[0])["event"] == "worker_started"
+    assert "worker_ready" in {json.loads(line)["event"] for line in lines}
     assert all({"event", "level", "timestamp"} <= json.loads(line).keys() for line in lines)
     assert [secret for secret in SECRETS if secret in watched.log()] == []
 

@@ -2,6 +2,8 @@
 
 import json
 import os
+import shlex
+from importlib.metadata import version
 from itertools import count
 
 import pytest
@@ -10,7 +12,8 @@ from confluent_kafka import Producer
 from msgspec.structs import replace
 from typer.testing import CliRunner
 
-from features.profile import encode, new_profile
+from features.frozen import FrozenLook, Looks
+from features.profile import FirstPurchase, Pending, encode, new_profile
 from features.redis_store import RedisStore
 from features.store import Applied, Position
 from schemas.codec import write_event
@@ -21,9 +24,11 @@ from schemas.registry import FileRegistry
 from schemas.rejects import rejected_value, rejection_headers
 from sinks.kafka import KafkaPublisher
 from streams.cli import app
+from streams.cli.portrait import portrait
 from streams.cli.talk import put_table
 from streams.embedded import embedded_store
 from streams.kafka.tail import Tail
+from streams.settings import load
 
 ENDED = AssignmentEnded(
     id="i", assignment_id="a1", customer_id="13085", advisor_id="ann", pool="main", occurred_at_ms=1_300_000_000_000,
@@ -75,6 +80,15 @@ def test_help_says_what_a_command_does_shows_an_example_and_explains_every_optio
     assert f"maitred {' '.join(path)}" in example
     assert COMMANDS[path].help
     assert [option.name for option in COMMANDS[path].params if not getattr(option, "help", None)] == []
+
+
+@pytest.mark.parametrize("path", COMMANDS, ids=" ".join)
+def test_an_example_is_one_command_as_it_would_be_typed(path):
+    _, _, command = (COMMANDS[path].epilog or "").partition("maitred ")  # variables may go before
+    words = shlex.split(command.partition(" > ")[0])
+    assert tuple(words[: len(path)]) == path
+    assert "or" not in words
+    COMMANDS[path].make_context(" ".join(path), words[len(path) :])
 
 
 @pytest.mark.parametrize("path", COMMANDS, ids=" ".join)
@@ -139,6 +153,10 @@ def test_the_schemas_are_compatible_with_their_history():
 )
 def test_publish_says_what_it_needs(arguments, said):
     assert said in run("publish", *arguments, code=2).stderr
+
+
+def test_the_version_is_told():
+    assert run("--version").stdout == f"maitred {version('maitred')}\n"
 
 
 def test_retry_needs_places_or_all():
@@ -274,8 +292,25 @@ def test_customer_shows_what_the_store_holds_and_says_no_of_a_stranger(store):
     assert held.apply(home, 0, Position(1), [Write("p/13085", encode(profile))]) is Applied.DONE
     facts = json.loads(run("customer", "13085", "--json", **store).stdout)
     assert (facts["customer_id"], facts["market"], facts["consent"], facts["looks"]) == ("13085", "DE", "unknown", [])
-    assert "2011-03-13" in run("customer", "13085", **store).stdout
+    text = run("customer", "13085", **store).stdout
+    assert "first seen         2011-03-13 07:06:40\n" in text
+    assert "_ms" not in text
     assert "nothing is known of customer 1" in run("customer", "1", code=1, **store).stderr
+
+
+def test_a_customer_is_described_in_dates_and_amounts():
+    """No time is shown that was never set, no field by its name in the code; a look is a line."""
+    profile = new_profile("13085", 1_300_000_000_000)
+    profile.first_purchase = FirstPurchase(1_300_000_000_000, 123_456, 0, 3, 2, 2)
+    profile.pending = [Pending(1_300_600_000_000, "day_7")]
+    look = FrozenLook("first", 1, 1_300_000_000_000, 0.73, "rule-1", (1.0,), "i")
+    lines = list(portrait(profile, Looks("13085", looks=[look]), load(None, {"MAITRED_MONEY__BASE": "EUR"})))
+    told = dict(lines)
+    assert told["first purchase"] == "2011-03-13 07:06:40  1,234.56 EUR, 3 items, known before"
+    assert told["to come"] == "day_7 2011-03-20 05:46:40"
+    assert told["look"] == "2011-03-13 07:06:40  first    0.730  by rule-1"
+    assert (told["last seen"], told["VIP since"], told["arm"], told["wish"]) == ("-", "-", "-", "-")
+    assert "1970" not in str(lines)
 
 
 def test_model_show_names_the_rule_before_the_first_snapshot(store):

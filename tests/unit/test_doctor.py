@@ -23,6 +23,7 @@ from streams.doctor.gathered import (
     Silence,
     Store,
 )
+from streams.namespace import Made, made_with
 from streams.settings import Settings, policy_version, read
 from streams.topics import DAY_MS, TOPICS, Described
 
@@ -41,6 +42,7 @@ WELL = Gathered(
     free_bytes=1 << 40,
     cluster=Cluster(1, {"group.min.session.timeout.ms": "6000", "transaction.max.timeout.ms": "900000"}),
     topics=TOPICS_AS_THEY_SHOULD_BE,
+    made=made_with(SETTINGS),
     groups={name: Group("STABLE", (("/10.0.0.1", 4),)) for name in ("scorer", "assigner", "learner")},
     transactions=(OpenTransaction(("scores", 1), 17, NOW_MS - 50),),
     records=Records(entries={("scorer", 0): ENTRY}, newest_ms={"orders": NOW_MS - 5}),
@@ -133,8 +135,10 @@ WRONG = [
     (samples(ROUND_ROBIN, dict.fromkeys(KEYS)), "keys", "warning", "no key", "customer id as key"),
     (samples(BY_ORDER, ORDER_IDS), "keys", "warning", "something else", "customer id"),
     (samples(ROUND_ROBIN), "keys", "warning", "elsewhere", "Java's default partitioner"),
-    (replace(WELL, records=Records(rejected=(Rejected("orders", "invalid", NOW_MS - 9),) * 3)), "rejected", "warning",
-     "3 as invalid", "maitred rejected list --topic orders --error invalid"),
+    (replace(WELL, records=Records(rejected=(Rejected("orders", "invalid", NOW_MS - 9),) * 3)), "rejected", "note",
+     "3 as invalid", "maitred rejected list --topic orders --error invalid` says what is wrong with each; correct it"),
+    (replace(WELL, records=Records(rejected=(Rejected("orders", "wrong_currency", NOW_MS - 9),))), "rejected", "note",
+     "1 as wrong_currency", "`maitred rejected retry` takes it back"),
     (
         replace(WELL, records=Records(rejected=(Rejected("scores", "core", NOW_MS - 9),))),
         "rejected", "error", "1 as core", "report it",
@@ -155,8 +159,11 @@ WRONG = [
     (with_("store", ahead_ms=-3_000), "clock", "warning", "3.0 s behind", "NTP"),
     (with_("store", ahead_ms=90_000), "clock", "error", "90.0 s ahead", "NTP"),
     (with_("records", newest_ms={"orders": NOW_MS + 9_000}), "stamps", "warning", "9.0 s ahead", "NTP"),
-    (settings(time="event"), "time", "error", '"event"', "maitred rebuild"),
-    (replace(WELL, records=entry(has_ticked=False, watermark_ms=NOW_MS - 30 * DAY_MS)), "time", "error", '"wall"', "rebuild"),
+    (settings(time="event"), "time", "error", "event", "maitred rebuild"),
+    (replace(WELL, made=Made("wall", 4, "JPY")), "time", "error", "EUR", "maitred rebuild"),
+    (replace(WELL, made=None), "time", "warning", "none", "maitred topics create"),
+    (replace(settings(time="event"), made=None), "time", "error", '"event"', "maitred rebuild"),
+    (replace(WELL, made=None, records=entry(has_ticked=False, watermark_ms=NOW_MS - 30 * DAY_MS)), "time", "error", '"wall"', "rebuild"),
     (replace(WELL, registry=("maitred.OrderPlaced: not compatible with version 2; keep what it has",)), "registry",
      "error", "not compatible", "keep what it has"),
     (with_("records", learning=Learning(NOW_MS, 400)), "snapshots", "warning", "400 examples", "learner"),
@@ -191,7 +198,7 @@ def test_every_check_has_a_wrong_state_here() -> None:
     replace(WELL, records=Records(rejected=(Rejected("orders", "invalid", NOW_MS - 2 * DAY_MS),))),
     replace(WELL, groups={"scorer": Group("EMPTY", (), {("assignments", 0): 1})}),  # the mark of a transaction
     replace(WELL, groups={"learner": Group("STABLE", (("/h", 1), ("/i", 0)))}),  # one learns, the other stands by
-    replace(settings(time="event"), records=entry(has_ticked=False, watermark_ms=NOW_MS - 30 * DAY_MS)),
+    replace(settings(time="event"), made=Made("event", 4, "EUR"), records=entry(has_ticked=False, watermark_ms=NOW_MS - 30 * DAY_MS)),
     replace(  # a backfill under way
         WELL, records=entry(has_ticked=False, watermark_ms=NOW_MS - 30 * DAY_MS),
         groups={"scorer": Group("STABLE", (("/h", 4),), {("orders", 0): 900})},

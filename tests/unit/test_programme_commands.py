@@ -49,6 +49,28 @@ def last(servers, topic):
     return event
 
 
+def assigned(customer, advisor):
+    """What an assigner decides who was told that an advisor serves a customer."""
+    now_ms = 1_700_000_000_000
+    runs = (
+        Run("roster", (record("roster", 0, roster(advisor, now_ms, "main", capacity=9)),), now_ms),
+        Run("contacts", (record("roster", 1, relation(customer, advisor, now_ms, "main")),), now_ms),
+    )
+    return assign(State({}, {}, ()), Batch(HERE, 0, runs), POLICY)
+
+
+def serve(servers, decision):
+    """The entries of a decision, on the topic of those who are served."""
+    publisher, registry = KafkaPublisher(servers["MAITRED_KAFKA__BOOTSTRAP"]), FileRegistry()
+    for output in decision.outputs:
+        if isinstance(output, Announcement) and output.topic == "current-assignments":
+            value = write_event(output.event, registry.schema_id("AdvisorAssigned"))
+            headers = cloud_event_headers(output.event, "/maitred", "current-assignments")
+            home = partition_of(output.key, 2)
+            publisher.publish("maitred.current-assignments", home, output.key.encode(), value, headers)
+    publisher.flush()
+
+
 # ---- wishes ----------------------------------------------------------------------------------------------------------
 
 
@@ -65,6 +87,9 @@ def last(servers, topic):
 )
 def test_a_wish_is_published_with_an_id_and_told(servers, arguments, wish, advisor):
     """The same that is told on stdout lies on the topic, on the customer's partition."""
+    for name in ("anna", "bela"):
+        run("roster", "set", name, "--pool", "main", "--capacity", "1", "--daily-intake", "1", **servers)
+    serve(servers, assigned("13085", "anna"))
     told = json.loads(run("assignments", *arguments, "--json", **servers).stdout)
     event = last(servers, "privacy")
     assert (event.customer_id, event.wish, event.advisor_id) == ("13085", wish, advisor)
@@ -73,6 +98,23 @@ def test_a_wish_is_published_with_an_id_and_told(servers, arguments, wish, advis
     text = run("assignments", *arguments, "--wish-id", f"w{next(NUMBERS)}", **servers).stdout
     assert f"wish={wish}" in text
     assert last(servers, "privacy").wish_id in text
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["assign", "13085", "--advisor", "nosuch"], "expected an advisor of the roster, got 'nosuch'"),
+        (["hand-over", "13085", "--to", "nosuch"], "expected an advisor of the roster, got 'nosuch'"),
+        (["hand-over", "nobody", "--to", "mara"], "expected a customer whom somebody serves, got 'nobody'"),
+    ],
+    ids=lambda value: " ".join(value) if isinstance(value, list) else "",
+)
+def test_a_wish_that_can_do_nothing_is_not_published(servers, arguments, said):
+    run("roster", "set", "mara", "--pool", "main", "--capacity", "1", "--daily-intake", "1", **servers)
+    run("assignments", "lift", "13085", **servers)
+    before = last(servers, "privacy")
+    assert said in run("assignments", *arguments, code=2, **servers).stderr
+    assert last(servers, "privacy") == before
 
 
 def test_a_wish_that_would_be_rejected_is_not_published(servers):
@@ -153,7 +195,14 @@ def test_a_pool_is_paused_and_resumed(servers):
     for command, status in (("pause", "paused"), ("resume", "assigning")):
         run("pools", command, "main", **servers)
         assert (last(servers, "roster").pool, last(servers, "roster").status) == ("main", status)
+
+
+def test_only_a_pool_that_is_known_is_paused(servers):
+    """By the settings, or by the roster; of the latter the settings' ignorance is told."""
+    assert "expected a pool of the settings or the roster" in run("pools", "pause", "nosuch", code=2, **servers).stderr
+    run("roster", "set", "nora", "--pool", "north", "--capacity", "1", "--daily-intake", "1", **servers)
     assert "the settings know no pool north" in run("pools", "pause", "north", **servers).stderr
+    assert last(servers, "roster").pool == "north"
 
 
 def decided(servers, *events):
@@ -190,13 +239,8 @@ def test_current_shows_who_is_served_and_nobody_else(own):
     now_ms = 1_700_000_000_000
     told = [roster(name, now_ms, "main", capacity=9) for name in ("anna", "bela")]
     decision = decided(own, *told, *(relation(f"c{n}", ("anna", "bela")[n % 2], now_ms, "main") for n in range(4)))
-    publisher, registry = KafkaPublisher(own["MAITRED_KAFKA__BOOTSTRAP"]), FileRegistry()
-    for output in decision.outputs:
-        if isinstance(output, Announcement) and output.topic == "current-assignments":
-            value = write_event(output.event, registry.schema_id("AdvisorAssigned"))
-            headers = cloud_event_headers(output.event, "/maitred", "current-assignments")
-            home = partition_of(output.key, 2)
-            publisher.publish("maitred.current-assignments", home, output.key.encode(), value, headers)
+    serve(own, decision)
+    publisher = KafkaPublisher(own["MAITRED_KAFKA__BOOTSTRAP"])
     publisher.publish("maitred.current-assignments", partition_of("c2", 2), b"c2", None)
     publisher.flush()
     shown = [json.loads(line) for line in run("assignments", "current", "--json", **own).stdout.splitlines()]

@@ -3,7 +3,6 @@
 import json
 import os
 import random
-import shutil
 import signal
 import socket
 import subprocess
@@ -28,6 +27,7 @@ from streams.kafka.reader import KafkaReader
 from streams.publish import Form, Writer
 from streams.settings import Settings, load
 from tests.integration.real_world import own_namespace
+from tests.unit.programs import needed
 from tests.unit.test_sinks import rows_of
 from tests.unit.web_server import Answer, Server, web_server
 
@@ -280,8 +280,7 @@ def test_the_example_receivers_verify_what_is_posted(
     variables: dict[str, str], tmp_path: Path, receiver: list[str]
 ) -> None:
     """With the right secret they take everything, also while secrets are rotated; with another one nothing."""
-    if shutil.which(receiver[0]) is None:
-        pytest.skip(f"{receiver[0]} is not installed")
+    needed(receiver[0], "nodejs")
     decide(load(None, variables), range(10))
     port, out = free_port(), tmp_path / "out"
     environment = {**os.environ, "MAITRED_WEBHOOK_SECRET": SECRET, "PORT": str(port)}

@@ -2,7 +2,6 @@
 
 import json
 import os
-import shutil
 import subprocess
 import sys
 import time
@@ -23,6 +22,7 @@ from streams.kafka.reader import KafkaReader
 from streams.log import Message
 from streams.settings import load
 from tests.integration.real_world import Processes, own_namespace
+from tests.unit.programs import needed
 
 pytestmark = [pytest.mark.integration, pytest.mark.timeout(240)]
 
@@ -33,11 +33,7 @@ CUSTOMERS = [f"node-{number}-ä" for number in range(60)]
 @pytest.fixture(scope="module")
 def node() -> str:
     """Node, with the packages that package-lock.json names."""
-    found, npm = shutil.which("node"), shutil.which("npm")
-    if not found or not npm:
-        if os.environ.get("MAITRED_REQUIRE_SERVERS"):
-            pytest.fail("node or npm is missing: apt-get install nodejs npm")
-        pytest.skip("node and npm are not installed")
+    found, npm = needed("node", "nodejs"), needed("npm", "npm")
     lock, stamp = FOLDER / "package-lock.json", FOLDER / "node_modules" / ".package-lock.json"
     if not stamp.exists() or stamp.stat().st_mtime < lock.stat().st_mtime:
         command = [npm, "ci", "--ignore-scripts", "--no-audit", "--no-fund"]

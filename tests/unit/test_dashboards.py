@@ -2,7 +2,6 @@
 
 import json
 import re
-import shutil
 import subprocess
 from pathlib import Path
 from typing import Any
@@ -12,6 +11,7 @@ import yaml
 
 from streams.pages.metrics_reference import metrics_page
 from streams.watching.metrics import Metrics
+from tests.unit.programs import needed
 
 ROOT = Path(__file__).resolve().parents[2]
 DOCKER = ROOT / "docker"
@@ -115,11 +115,12 @@ def test_grafana_finds_data_and_dashboard():
     assert provider["options"]["path"] == "/var/lib/grafana/dashboards"
 
 
-needs_promtool = pytest.mark.skipif(shutil.which("promtool") is None, reason="promtool is not on the PATH")
+@pytest.fixture
+def promtool():
+    return needed("promtool", "prometheus")
 
 
-@needs_promtool
-def test_prometheus_reads_every_expression_of_the_dashboard(tmp_path):
+def test_prometheus_reads_every_expression_of_the_dashboard(promtool, tmp_path):
     rules = [
         {"record": "tried", "expr": target["expr"].replace("$__rate_interval", "1m")}
         for panel in PANELS
@@ -128,15 +129,14 @@ def test_prometheus_reads_every_expression_of_the_dashboard(tmp_path):
     tried = tmp_path / "rules.yaml"
     tried.write_text(yaml.safe_dump({"groups": [{"name": "tried", "rules": rules}]}))
     run = subprocess.run(
-        ["promtool", "check", "rules", "--lint=none", tried], capture_output=True, text=True, check=False
+        [promtool, "check", "rules", "--lint=none", tried], capture_output=True, text=True, check=False
     )
     assert run.returncode == 0, run.stdout + run.stderr
 
 
-@needs_promtool
-def test_alerts_fire_when_they_should_and_only_then():
+def test_alerts_fire_when_they_should_and_only_then(promtool):
     run = subprocess.run(
-        ["promtool", "test", "rules", "alerts-test.yaml"],
+        [promtool, "test", "rules", "alerts-test.yaml"],
         cwd=DOCKER / "prometheus",
         capture_output=True,
         text=True,

@@ -17,7 +17,7 @@ from schemas.records import Batch, Record, Run, State
 from streams.assignment import AssignmentPolicy, assign, companions, needs
 from tests.property.assignment_worlds import DAY_MS, START_MS, World, record, roster, scored
 
-FULL = AssignmentPolicy(version="0123456789ab", control_share=0, expected_looks=1)
+FULL = AssignmentPolicy(version="0123456789ab", control_share=0, expected_looks=1, expected_weight_days=14)
 USUAL = replace(FULL, control_share=100_000, expected_looks=400)
 
 

@@ -9,15 +9,13 @@ from collections.abc import Iterable
 from itertools import pairwise
 from os.path import commonprefix
 from struct import pack, unpack
-from typing import Final
 
 import msgspec
 from msgspec import Struct
 
+from features.profile import GRANTED
+from features.vector import Basket, basket_of
 from schemas.events import OrderPlaced
-
-SKUS_KEPT: Final = 20
-CATEGORIES_KEPT: Final = 3
 
 
 class FrozenLook(Struct, frozen=True):
@@ -33,19 +31,25 @@ class FrozenLook(Struct, frozen=True):
 
 
 class Looks(Struct):
-    """A customer's looks, with what the first basket held: different SKUs and categories, the dearest first."""
+    """A customer's looks, with what the first basket held: different SKUs, categories and brands, the dearest first.
+
+    `consent` is what the last look found; kept from before it was written down, it counts as granted.
+    """
 
     customer_id: str
     skus: tuple[str, ...] = ()
     categories: tuple[str, ...] = ()
     looks: list[FrozenLook] = []
+    consent: int = GRANTED
+    brands: tuple[str, ...] = ()
+
+    def basket(self, market: str) -> Basket:
+        return Basket(market, self.skus, self.categories, self.brands)
 
 
 def new_looks(customer_id: str, first_order: OrderPlaced) -> Looks:
-    dearest = sorted(first_order.lines, key=lambda line: (-line.quantity * line.unit_price_minor, line.sku))
-    skus = dict.fromkeys(line.sku for line in dearest)
-    categories = dict.fromkeys(line.category for line in dearest if line.category)
-    return Looks(customer_id, tuple(skus)[:SKUS_KEPT], tuple(categories)[:CATEGORIES_KEPT])
+    held = basket_of(first_order)
+    return Looks(customer_id, held.skus, held.categories, brands=held.brands)
 
 
 class _PackedLook(Struct, frozen=True, array_like=True):
@@ -68,6 +72,8 @@ class _Packed(Struct, frozen=True, array_like=True):
     versions: tuple[str, ...]
     numbers: bytes  # the different ones of all vectors, in order of appearance
     looks: tuple[_PackedLook, ...]
+    consent: int = GRANTED
+    brands: tuple[str, ...] = ()
 
 
 _encoder = msgspec.msgpack.Encoder()
@@ -83,7 +89,8 @@ def encode_looks(looks: Looks) -> bytes:
         if look
     )
     numbers = pack(f"<{len(places)}f", *places)
-    return _encoder.encode(_Packed(looks.customer_id, looks.skus, looks.categories, versions, numbers, packed))
+    basket = looks.customer_id, looks.skus, looks.categories
+    return _encoder.encode(_Packed(*basket, versions, numbers, packed, looks.consent, looks.brands))
 
 
 def decode_looks(packed: bytes) -> Looks:
@@ -95,7 +102,7 @@ def decode_looks(packed: bytes) -> Looks:
         look_id = (looks[-1].id[: look.id_like] if looks else "") + look.id
         version = known.versions[look.version]
         looks.append(FrozenLook(look.look, look.number, look.at_ms, look.score, version, vector, look_id))
-    return Looks(known.customer_id, known.skus, known.categories, looks)
+    return Looks(known.customer_id, known.skus, known.categories, looks, known.consent, known.brands)
 
 
 def _places(vectors: Iterable[tuple[float, ...]]) -> dict[float, int]:

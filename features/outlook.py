@@ -1,9 +1,9 @@
 """Qualifying spend now and some time ahead, and when it next changes by itself: all a tier review asks, in one pass."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from typing import NamedTuple
 
-from features.profile import DISCOUNT, GROSS, ORDERS, REFUND, Profile
+from features.profile import DISCOUNT, GROSS, ITEMS, ORDERS, REFUND, Profile
 from features.windows import EVER, MINUTE_MS, TRADING_PLAN, far_edge, grain
 
 
@@ -23,30 +23,32 @@ def outlook(profile: Profile, as_of_ms: int, window_ms: int, ahead_ms: int) -> O
     since = far_edge(TRADING_PLAN, as_of_ms, window)
     since_soon = far_edge(TRADING_PLAN, as_of_ms + ahead_ms, window)
     since_shorter = far_edge(TRADING_PLAN, as_of_ms, shorter)
+    until = as_of_ms // MINUTE_MS
     now = orders = soon = 0
     oldest = oldest_shorter = None
-    for start, bought, minor in _trades(profile):
-        if start < since:
-            continue
-        if start * MINUTE_MS <= as_of_ms:
-            now, orders = now + minor, orders + bought
-            soon += minor if start >= since_soon else 0
-        oldest = start if oldest is None else min(oldest, start)
-        if start >= since_shorter:
-            oldest_shorter = start if oldest_shorter is None else min(oldest_shorter, start)
+    for tiles, is_bought in ((profile.purchases.tiles(), True), (profile.returns.tiles(), False)):
+        for start, _, sums in tiles:
+            if start < since:
+                break
+            if start <= until:
+                minor = _bought(sums) if is_bought else -_at(sums, REFUND)
+                now += minor
+                soon += minor if start >= since_soon else 0
+                orders += sums[ORDERS] if is_bought else 0
+            oldest = start if oldest is None or start < oldest else oldest
+            if start >= since_shorter and (oldest_shorter is None or start < oldest_shorter):
+                oldest_shorter = start
     return Outlook(now, orders, soon, _expiry_ms(oldest, window), _expiry_ms(oldest_shorter, shorter))
 
 
-def _trades(profile: Profile) -> Iterator[tuple[int, int, int]]:
-    """(start in minutes, orders, net minor units) of every tile."""
-    for start, _, sums in profile.purchases.tiles():
-        yield start, sums[ORDERS], _at(sums, GROSS) - _at(sums, DISCOUNT)
-    for start, _, sums in profile.returns.tiles():
-        yield start, 0, -_at(sums, REFUND)
+def _bought(sums: Sequence[int]) -> int:
+    """Net minor units. Tiles leave trailing zeros out."""
+    if len(sums) == ITEMS + 1:
+        return sums[GROSS]
+    return _at(sums, GROSS) - _at(sums, DISCOUNT)
 
 
 def _at(sums: Sequence[int], measure: int) -> int:
-    """Tiles leave trailing zeros out."""
     return sums[measure] if measure < len(sums) else 0
 
 

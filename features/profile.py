@@ -272,10 +272,14 @@ def _begin(profile: Profile, order: OrderPlaced, amounts: Amounts, horizons_ms: 
     ]
 
 
+def refund_minor(event: ItemsReturned, rates: Rates) -> int:
+    """What a return comes to, in base minor units; never more than `MOST_MINOR`."""
+    return min(rates.to_base(sum(line.refund_minor for line in event.lines), event.currency), MOST_MINOR)
+
+
 def fold_return(profile: Profile, event: ItemsReturned, rates: Rates, horizons_ms: tuple[int, ...]) -> None:
     """Count a return or cancellation."""
-    refund = min(rates.to_base(sum(line.refund_minor for line in event.lines), event.currency), MOST_MINOR)
-    at_ms = event.occurred_at_ms
+    refund, at_ms = refund_minor(event, rates), event.occurred_at_ms
     _count_outcome(profile, at_ms, -refund, horizons_ms)
     profile.returns.add(at_ms, (1, refund, sum(line.quantity for line in event.lines)))
     for line in event.lines:
@@ -307,6 +311,68 @@ def fold_browse(who: Profile | Visitor, event: PageBrowsed, rates: Rates) -> Non
         who.viewed = _latest(event.sku, who.viewed, VIEWED_KEPT)
 
 
+def fold_browsing(who: Profile | Visitor, events: Iterable[PageBrowsed], rates: Rates) -> int:
+    """Count steps of browsing in a row: what `browse_seen` and `fold_browse` make of them one by one, in a fraction of the time.
+
+    Returns how many were repetitions. Written out in one loop: a replay of years spends most of its time here.
+    """
+    recent = [int.from_bytes(entry, "big") for entry in known_ids(who.browse_ids, BROWSE_ID_BYTES)]
+    last_s, first_s = who.last_seen_s, who.first_seen_s
+    sums, viewed, repeated = dict[int, list[int]](), list[str](), 0
+    for event in events:
+        entry = crc32(event.event_id.encode())
+        if entry in recent:
+            repeated += 1
+            continue
+        recent.append(entry)
+        if len(recent) > BROWSE_IDS_KEPT:
+            del recent[0]
+        at_ms, kind, sku = event.occurred_at_ms, event.kind, event.sku
+        step = at_ms // _STEP_MS
+        tile = sums.get(step)
+        if tile is None:
+            tile = sums[step] = [0] * Browsing.measures
+        if event.dwell_ms:
+            tile[DWELL] += (event.dwell_ms + DWELL_MS // 2) // DWELL_MS
+        if kind == "view":
+            tile[VIEWS] += 1
+            points = _view_points(event, rates)
+            tile[PRICE_POINTS if points else UNPRICED] += points or 1
+        else:
+            tile[_COUNTED_AS[kind]] += 1
+        if event.campaign is not None:
+            tile[CAMPAIGNS] += 1
+        if at_ms > last_s * 1_000 + SESSION_GAP_MS:
+            tile[SESSIONS] += 1
+        at_s = at_ms // 1_000
+        last_s = max(last_s, at_s)
+        first_s = min(first_s, at_s)
+        if sku is not None:
+            viewed.append(sku)
+    who.browse.add_all({step * _STEP_MINUTES: trimmed(amounts) for step, amounts in sums.items()})
+    who.browse_ids = b"".join([entry.to_bytes(BROWSE_ID_BYTES, "big") for entry in recent])
+    who.last_seen_s, who.first_seen_s = last_s, first_s
+    if viewed:
+        who.viewed = list(dict.fromkeys([*reversed(viewed), *who.viewed]))[:VIEWED_KEPT]
+    return repeated
+
+
+_STEP_MINUTES: Final = BROWSING_PLAN[0].width
+_STEP_MS: Final = _STEP_MINUTES * MINUTE_MS
+
+
+def repetitions(who: Profile | Visitor, events: Iterable[PageBrowsed]) -> int:
+    """How many of these steps would not count, of somebody whom nobody will ask about any more."""
+    recent, repeated = known_ids(who.browse_ids, BROWSE_ID_BYTES), 0
+    for event in events:
+        entry = crc32(event.event_id.encode()).to_bytes(BROWSE_ID_BYTES, "big")
+        if entry in recent:
+            repeated += 1
+        else:
+            recent = [*recent[-BROWSE_IDS_KEPT + 1 :], entry]
+    return repeated
+
+
 def _browsed(event: PageBrowsed, rates: Rates) -> list[int]:
     amounts = [0] * Browsing.measures
     amounts[_COUNTED_AS[event.kind]] = 1
@@ -321,10 +387,12 @@ def _browsed(event: PageBrowsed, rates: Rates) -> list[int]:
 
 def _view_points(event: PageBrowsed, rates: Rates) -> int:
     """The price points of what was looked at; 0 if its price is not known, or nothing."""
-    currency = event.currency or rates.base
-    if not event.price_minor or not rates.knows(currency):
+    price_minor, currency = event.price_minor, event.currency
+    if not price_minor:
         return 0
-    return price_points(rates.to_base(event.price_minor, currency))
+    if currency is None or currency == rates.base:
+        return price_points(price_minor)
+    return price_points(rates.to_base(price_minor, currency)) if rates.knows(currency) else 0
 
 
 def price_points(minor: int) -> int:

@@ -4,12 +4,17 @@
 before. `since_vector` describes what happened since, as of a second look; a second look sees the frozen first vector
 and, behind it, this one. Amounts and counts go in as log(1 + x), so that no wholesaler drowns the others; what is unknown
 is 0. Values are rounded to 32-bit floats, so that freezing a vector loses nothing.
+
+A few features depend on a model besides (`REFERRED`): how an order compares with others, what became of those who bought
+the same. All of them are filled in by `refer`, from the vector, the basket and the model's `Reference` alone.
 """
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from functools import lru_cache
 from hashlib import blake2b
-from math import cos, expm1, log1p, pi, sin
+from math import cos, expm1, log1p, pi, sin, sqrt
+from struct import Struct as Layout
 from struct import pack, unpack
 from typing import Final
 
@@ -42,6 +47,9 @@ from features.windows import DAY_MS, MINUTE_MS, Window
 from schemas.events import OrderPlaced
 
 HOUR_MS: Final = 60 * MINUTE_MS
+SKUS_KEPT: Final = 20
+CATEGORIES_KEPT: Final = 3
+BRANDS_KEPT: Final = 3
 UNIT_MINOR: Final = 100  # amounts are counted in hundreds of minor units: a scale, whatever the currency
 COUNTED: Final = {"views": VIEWS, "dwell": DWELL, "carts": CARTS, "sessions": SESSIONS}
 COUNTED_LATELY: Final = {"views": VIEWS, "carts": CARTS, "sessions": SESSIONS}
@@ -53,7 +61,7 @@ FEATURES: Final[tuple[str, ...]] = (
     # what was bought
     "log_first_spend", "log_skus", "log_lines", "log_items", "log_categories", "log_brands", "items_per_line",
     "discount_share", "is_discounted", "log_max_price", "log_mean_price", "log_min_price", "price_spread",
-    "top_line_share", "top_category_share",
+    "top_line_share", "top_category_share", "basket_value",
     # how, where and when
     "is_gift", "has_payment_method", "has_language", "has_visitor",
     *(f"channel_{channel}" for channel in CHANNELS), "channel_other",
@@ -78,6 +86,12 @@ SINCE_FEATURES: Final[tuple[str, ...]] = (
     "later_price_level", "log_hours_since_last_visit",
 )  # fmt: skip
 
+# What the model's reference fills in.
+REFERRED: Final[tuple[str, ...]] = ("basket_value", "spend_in_shop", "spend_in_market", "is_known_market")
+_REFERRED_AT: Final = tuple(FEATURES.index(name) for name in REFERRED)
+_SPEND_AT: Final = FEATURES.index("log_first_spend")
+_FLOATS: Final = Layout(f"<{len(REFERRED)}f")
+
 SECOND_FEATURES: Final = FEATURES + SINCE_FEATURES
 FEATURES_VERSION: Final = blake2b("\n".join((*FEATURES, "", *SINCE_FEATURES)).encode(), digest_size=4).hexdigest()
 
@@ -92,11 +106,45 @@ class Spread(Struct, frozen=True):
         return (log_spend - self.mean) / self.deviation if self.deviation > 0 else 0.0
 
 
+class Basket(Struct, frozen=True):
+    """What a first order held, and where: different articles, categories and brands, the dearest first."""
+
+    market: str = ""
+    skus: tuple[str, ...] = ()
+    categories: tuple[str, ...] = ()
+    brands: tuple[str, ...] = ()
+
+
+def basket_of(order: OrderPlaced) -> Basket:
+    """As much of it as is kept for learning: what is scored and what is learnt from are the same."""
+    dearest = sorted(order.lines, key=lambda line: (-line.quantity * line.unit_price_minor, line.sku))
+    return Basket(
+        order.market,
+        tuple(dict.fromkeys(line.sku for line in dearest))[:SKUS_KEPT],
+        tuple(dict.fromkeys(line.category for line in dearest if line.category))[:CATEGORIES_KEPT],
+        tuple(dict.fromkeys(line.brand for line in dearest if line.brand))[:BRANDS_KEPT],
+    )
+
+
+class Encoding(Struct, frozen=True):
+    """What became of earlier customers whose first order held an article, as one number for each; unknown ones say 0."""
+
+    skus: dict[str, float] = {}
+
+    def value(self, basket: Basket) -> float:
+        """The sum over the different articles, by the root of their number: a long list is no better than a short one."""
+        known = self.skus
+        if not known or not basket.skus:
+            return 0.0
+        return sum([known.get(sku, 0.0) for sku in basket.skus]) / sqrt(len(basket.skus))
+
+
 class Reference(Struct, frozen=True):
-    """What first orders come to elsewhere: in the shop, and by market. It comes frozen in a model snapshot."""
+    """What first orders come to elsewhere: in the shop, by market, by what they held. It comes frozen in a snapshot."""
 
     shop: Spread = Spread()
     markets: dict[str, Spread] = {}
+    encoding: Encoding = Encoding()
 
 
 NEUTRAL: Final = Reference()
@@ -110,8 +158,23 @@ def first_vector(
     It makes no difference whether the order was folded already.
     """
     bought = _bought(order, rates)
-    around = _circumstances(order, rates, reference, bought["log_first_spend"])
-    return _in_order(FEATURES, bought | around | _browsed_before(profile, order, bought["log_mean_price"]))
+    values = bought | _circumstances(order, rates) | _browsed_before(profile, order, bought["log_mean_price"])
+    return refer(_in_order(FEATURES, values), basket_of(order), reference)
+
+
+def refer(vector: Sequence[float], basket: Basket, reference: Reference) -> tuple[float, ...]:
+    """The vector, of a first or a second look, with what this reference says of the first order."""
+    log_spend, market = vector[_SPEND_AT], reference.markets.get(basket.market)
+    told = (
+        reference.encoding.value(basket),
+        reference.shop.place(log_spend),
+        (market or reference.shop).place(log_spend),
+        float(market is not None),
+    )
+    referred = list(vector)
+    for index, value in zip(_REFERRED_AT, _FLOATS.unpack(_FLOATS.pack(*told)), strict=True):
+        referred[index] = value
+    return tuple(referred)
 
 
 def since_vector(profile: Profile, as_of_ms: int) -> tuple[float, ...]:
@@ -125,7 +188,7 @@ def since_vector(profile: Profile, as_of_ms: int) -> tuple[float, ...]:
 def _in_order(names: tuple[str, ...], values: Mapping[str, float]) -> tuple[float, ...]:
     """The values in their order, as 32-bit floats hold them."""
     layout = f"<{len(names)}f"
-    return unpack(layout, pack(layout, *(values[name] + 0.0 for name in names)))  # + 0.0: no negative zeros
+    return unpack(layout, pack(layout, *[values[name] + 0.0 for name in names]))  # + 0.0: no negative zeros
 
 
 # ---- the first purchase ------------------------------------------------------------------------------------------------
@@ -158,23 +221,24 @@ def _bought(order: OrderPlaced, rates: Rates) -> dict[str, float]:
     }
 
 
-def _circumstances(order: OrderPlaced, rates: Rates, reference: Reference, log_spend: float) -> dict[str, float]:
+def _circumstances(order: OrderPlaced, rates: Rates) -> dict[str, float]:
     day, week = (order.occurred_at_ms % length_ms / length_ms * 2 * pi for length_ms in (DAY_MS, 7 * DAY_MS))
     channel = order.sales_channel if order.sales_channel in CHANNELS else "other"
-    return {f"channel_{name}": name == channel for name in (*CHANNELS, "other")} | {
-        "is_gift": order.is_gift,
-        "has_payment_method": order.payment_method is not None,
-        "has_language": order.language is not None,
-        "has_visitor": order.visitor_id is not None,
-        "hour_sin": sin(day),
-        "hour_cos": cos(day),
-        "weekday_sin": sin(week),
-        "weekday_cos": cos(week),
-        "is_base_currency": order.currency == rates.base,
-        "spend_in_shop": reference.shop.place(log_spend),
-        "spend_in_market": reference.markets.get(order.market, reference.shop).place(log_spend),
-        "is_known_market": order.market in reference.markets,
-    }
+    return (
+        {f"channel_{name}": name == channel for name in (*CHANNELS, "other")}
+        | {
+            "is_gift": order.is_gift,
+            "has_payment_method": order.payment_method is not None,
+            "has_language": order.language is not None,
+            "has_visitor": order.visitor_id is not None,
+            "hour_sin": sin(day),
+            "hour_cos": cos(day),
+            "weekday_sin": sin(week),
+            "weekday_cos": cos(week),
+            "is_base_currency": order.currency == rates.base,
+        }
+        | dict.fromkeys(REFERRED, 0.0)
+    )
 
 
 def _browsed_before(profile: Profile, order: OrderPlaced, log_bought_price: float) -> dict[str, float]:
@@ -254,7 +318,13 @@ def _browsed_since(profile: Profile, first: FirstPurchase, as_of_ms: int) -> dic
 
 
 def _log_counts(measures: Sequence[int], counted: Mapping[str, int], when: str) -> dict[str, float]:
-    return {f"log_{what}_{when}": log1p(measures[index]) for what, index in counted.items()}
+    return {name: log1p(measures[index]) for name, index in _counted_names(tuple(counted.items()), when)}
+
+
+@lru_cache(maxsize=64)
+def _counted_names(counted: tuple[tuple[str, int], ...], when: str) -> tuple[tuple[str, int], ...]:
+    """Made once: a look asks for the same names each time."""
+    return tuple((f"log_{what}_{when}", index) for what, index in counted)
 
 
 def _log_money(minor: float) -> float:

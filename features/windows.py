@@ -79,10 +79,17 @@ class Tiles(Struct, array_like=True):
         if start == self.newest_at and self.newest:
             _add(self.newest, amounts)
         elif start > self.newest_at and start // HOUR == self.newest_at // HOUR and self.newest:
+            known, before = self._older(), len(self.older)
             self.older = _packed_tile((start - self.newest_at) // width, self.newest) + self.older
+            _remember(self.older, start, self.plan, [(self.newest_at, 0, self.newest, before), *known])
             self.newest_at, self.newest = start, list(amounts)
         else:
             self._rebuild([(start, 0, amounts), *self.tiles()])
+
+    def add_all(self, sums: dict[int, list[int]]) -> None:
+        """Count many events at once: sums (not zero, and trimmed) by the start of the tile they belong to, in minutes."""
+        if sums:
+            self._rebuild([*((start, 0, amounts) for start, amounts in sums.items()), *self.tiles()])
 
     def merge(self, other: "Tiles") -> None:
         """Count all that `other` has counted."""
@@ -114,15 +121,20 @@ class Tiles(Struct, array_like=True):
         end = _near_edge(before_ms)
         return next((start * MINUTE_MS for start, _, _ in self.tiles() if 0 <= start < end), None)
 
-    def tiles(self) -> Iterator[Tile]:
+    def tiles(self) -> list[Tile]:
         """All tiles, newest first."""
-        if self.newest:
-            yield self.newest_at, 0, self.newest
-            yield from _unpacked(self.older, self.newest_at, self.plan)
+        if not self.newest:
+            return []
+        return [(self.newest_at, 0, self.newest), *[(start, level, sums) for start, level, sums, _ in self._older()]]
+
+    def _older(self) -> "Sequence[_Packed]":
+        return _unpacked(self.older, self.newest_at, self.plan) if self.older else ()
 
     def _sum(self, first: int, end: int) -> list[int]:
         total = [0] * self.measures
-        for start, _, sums in self.tiles():
+        if first <= self.newest_at < end:
+            _add(total, self.newest)
+        for start, _, sums, _ in self._older():
             if start < first:
                 break
             if start < end:
@@ -130,8 +142,9 @@ class Tiles(Struct, array_like=True):
         return total
 
     def _rebuild(self, tiles: list[Tile]) -> None:
+        known = self._older()
         (self.newest_at, _, newest), *older = _tiled(tiles, self.plan)
-        self.newest, self.older = list(newest), _packed(self.newest_at, older, self.plan)
+        self.newest, self.older = list(newest), _packed(self.newest_at, older, self.plan, known, self.older)
 
 
 def trimmed(amounts: list[int]) -> list[int]:
@@ -190,14 +203,52 @@ def _add(total: list[int], amounts: Sequence[int]) -> None:
 # level and at least 1, so a distance of 0 can say: from here on, tiles of the next wider level.
 
 
-def _packed(newest_at: int, older: Iterable[Tile], plan: Plan) -> bytes:
-    packed, widths = b"", [*(level.width for level in plan), EVER]
+# A tile as above, and how many bytes follow it.
+_Packed = tuple[int, int, Sequence[int], int]
+# What was packed or unpacked last: whoever is decided about is asked several things in a row, and grows by a tile at a time.
+_known: dict[tuple[bytes, int, int], Sequence[_Packed]] = {}
+_KNOWN_KEPT: Final = 64
+
+
+def _remember(packed: bytes, newest_at: int, plan: Plan, tiles: Sequence[_Packed]) -> None:
+    if len(_known) >= _KNOWN_KEPT:
+        _known.clear()
+    _known[packed, newest_at, id(plan)] = tiles
+
+
+def _packed(newest_at: int, older: Sequence[Tile], plan: Plan, known: Sequence[_Packed], known_bytes: bytes) -> bytes:
+    """The bytes of tiles. Those at the far end that are `known` already keep theirs."""
+    alike = _alike(older, known)
+    fresh = len(older) - alike
+    follow = known[len(known) - alike :] if alike else ()
+    # the first of the tiles that are alike stands behind another one than before: its distance may be new
+    tail = known_bytes[len(known_bytes) - follow[0][3] :] if follow else b""
+    widths, pieces = [*(level.width for level in plan), EVER], []
     before, known_level = newest_at, 0
-    for start, level, sums in older:
+    for start, level, sums in older[: fresh + 1]:
         width = widths[level]
-        packed += bytes(level - known_level) + _packed_tile(before // width - start // width, sums)
+        pieces.append(bytes(level - known_level) + _packed_tile(before // width - start // width, sums))
         before, known_level = start, level
+    follows, placed = len(tail), list[_Packed]()
+    for (start, level, sums), piece in zip(reversed(older[: fresh + 1]), reversed(pieces), strict=True):
+        placed.append((start, level, sums, follows))
+        follows += len(piece)
+    placed.reverse()
+    packed = b"".join([*pieces, tail])
+    _remember(packed, newest_at, plan, [*placed, *follow[1:]])
     return packed
+
+
+def _alike(older: Sequence[Tile], known: Sequence[_Packed]) -> int:
+    """How many tiles at the far end are the same."""
+    count = 0
+    for (start, level, sums), (known_start, known_level, known_sums, _) in zip(
+        reversed(older), reversed(known), strict=False
+    ):
+        if start != known_start or level != known_level or sums != known_sums:
+            break
+        count += 1
+    return count
 
 
 def _packed_tile(distance: int, sums: Sequence[int]) -> bytes:
@@ -221,30 +272,48 @@ def _packed_numbers(numbers: Iterable[int]) -> bytes:
     return bytes(packed)
 
 
-def _unpacked(packed: bytes, newest_at: int, plan: Plan) -> Iterator[Tile]:
-    numbers = iter(packed if packed.isascii() else _numbers(packed))  # all below 128: the bytes are the numbers
+def _unpacked(packed: bytes, newest_at: int, plan: Plan) -> Sequence[_Packed]:
+    known = _known.get((packed, newest_at, id(plan)))
+    if known is None:
+        known = list(_read(packed, newest_at, plan))
+        _remember(packed, newest_at, plan, known)
+    return known
+
+
+def _read(packed: bytes, newest_at: int, plan: Plan) -> Iterator[_Packed]:
+    numbers, ends = (packed, range(1, len(packed) + 1)) if packed.isascii() else _numbers(packed)
     start, level, width = newest_at, 0, plan[0].width
-    for distance in numbers:
+    place, count = 0, len(numbers)
+    while place < count:
+        distance = numbers[place]
+        place += 1
         if distance == 0:
             level += 1
             width = plan[level].width if level < len(plan) else EVER
             continue
         start = (start // width - distance) * width
-        present = next(numbers)
+        present = numbers[place]
+        place += 1
         sums = []
         while present:
-            sums.append(next(numbers) if present & 1 else 0)
+            if present & 1:
+                sums.append(numbers[place])
+                place += 1
+            else:
+                sums.append(0)
             present >>= 1
-        yield start, level, sums
+        yield start, level, sums, len(packed) - ends[place - 1]
 
 
-def _numbers(packed: bytes) -> list[int]:
-    found, number, shift = [], 0, 0
-    for byte in packed:
+def _numbers(packed: bytes) -> tuple[list[int], list[int]]:
+    """The numbers, and where each ends."""
+    found, ends, number, shift = list[int](), list[int](), 0, 0
+    for end, byte in enumerate(packed, 1):
         if byte < 128:
             found.append(number | byte << shift)
+            ends.append(end)
             number, shift = 0, 0
         else:
             number |= (byte & 127) << shift
             shift += 7
-    return found
+    return found, ends

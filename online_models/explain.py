@@ -32,11 +32,18 @@ class Term(Struct, frozen=True, array_like=True):
 
 
 class Linear(Struct, frozen=True, array_like=True):
+    """A model of one kind of look. Its rank leaves out what follows the base rate: it is comparable between versions."""
+
     intercept: float
     terms: tuple[Term, ...]
+    scale: float = 1.0  # of the log-odds, in units of the rank
+    origin: float = 0.0  # the rank of whom the intercept alone speaks
 
     def log_odds(self, vector: Sequence[float]) -> float:
         return self.intercept + sum(term.contribution(vector) for term in self.terms)
+
+    def rank(self, log_odds: float) -> float:
+        return self.origin + (log_odds - self.intercept) / self.scale
 
 
 def probability(log_odds: float) -> float:

@@ -1,13 +1,16 @@
 """The rule: what a shop can write in one line, and what every model must beat.
 
-It ranks a first purchase by its value and its breadth, and a second look by first value and what was spent since:
+It ranks a first purchase by its value and its breadth, and a second look by what was spent since besides:
 
-    first look     0.8 z(log first spend) + 0.2 z(log number of SKUs)
-    second looks   log first spend + 2/3 log later net spend
+    first look     0.8 log first spend + 0.2 r log breadth
+    second looks   log first spend + r/4 log breadth + 2/3 log later net spend
 
-As log-odds it gets a fixed scale and, for each kind of look, a base that follows what came true: so a score means the same at the
-first purchase and on day 30, and one threshold serves all looks. Only the bases and the reference distributions learn; the
-ranking within a kind of look changes by nothing but the unit of z. Where the numbers come from:
+Breadth is the number of different SKUs; of items where hardly any order has two SKUs, so that the name says nothing. r is the
+spread of log spend over that of log breadth, so both count in deviations, as 0.8 z + 0.2 z does, and yet a rank stays what it
+was when the shop's distribution becomes known: nothing is subtracted, and the weight of spend is fixed.
+
+As log-odds it gets, for each kind of look, a base that follows what came true: so a score means the same at the first purchase and
+on day 30, and one threshold serves all looks. The base is no part of the rank. Where the numbers come from: docs/model.md and
 `docs/decisions/0005-the-rule-as-log-odds.md`.
 """
 
@@ -16,16 +19,19 @@ from typing import Final
 
 from msgspec import Struct, field
 
-from features.vector import FEATURES, NEUTRAL, SINCE_FEATURES, Reference, Spread
+from features.vector import FEATURES, NEUTRAL, SINCE_FEATURES, Encoding, Reference, Spread
 from online_models.explain import Linear, Term, probability
 
-RULE: Final = "rule-1"
+RULE: Final = "rule-2"
 LOOKS: Final = ("first", "order", "return", "day_7", "day_14", "day_30")
 
 SPEND: Final = FEATURES.index("log_first_spend")
 SKUS: Final = FEATURES.index("log_skus")
+ITEMS: Final = FEATURES.index("log_items")
 LATER: Final = len(FEATURES) + SINCE_FEATURES.index("log_later_net_spend")
 
+FIRST_WEIGHT: Final = 0.8  # of log spend
+BREADTH_WEIGHT: Final = 0.2  # of log breadth, both in deviations
 SECOND_SCALE: Final = 0.75
 LATER_WEIGHT: Final = SECOND_SCALE * 2 / 3
 
@@ -41,11 +47,13 @@ PRIOR_OFFSETS: Final = {
     "day_30": -1.0,
 }
 PRIOR_EXAMPLES: Final = 100  # pseudo-count of the prior rate
-REMEMBERED: Final = 2_000  # examples after which a base follows the recent past instead of everything
+REMEMBERED: Final = 5_000  # examples after which a base follows the recent past instead of everything
 PRIOR_REFERENCES: Final = 20  # pseudo-count of the prior distributions
-LEAST_UNIT: Final = 0.25  # of z, in log units
+LEAST_UNIT: Final = 0.25  # a deviation, in log units
 MARKETS: Final = 256  # with a distribution of their own; further ones share the shop's
 KNOWN: Final = 30  # first purchases before a distribution is told
+SEVERAL: Final = 0.02  # where a smaller share of first orders has two SKUs or more, items are counted
+TWO_SKUS: Final = log(3) - 1e-6  # log(1 + 2), as 32-bit floats hold it
 
 
 class Moments(Struct, array_like=True):
@@ -93,13 +101,28 @@ class Rule(Struct, array_like=True):
         default_factory=lambda: {look: Base(PRIOR_LOG_ODDS + PRIOR_OFFSETS[look]) for look in LOOKS}
     )
     markets: dict[str, Moments] = {}
+    items: Moments = field(default_factory=lambda: Moments(PRIOR_REFERENCES, 2.3, 0.8))
+    several: int = 0  # first orders with more than one SKU
 
     def meet(self, market: str, vector: tuple[float, ...]) -> None:
         """A first purchase enters the reference distributions."""
         self.spend.add(vector[SPEND])
         self.skus.add(vector[SKUS])
+        self.items.add(vector[ITEMS])
+        self.several += vector[SKUS] >= TWO_SKUS
         if market in self.markets or len(self.markets) < MARKETS:
             self.markets.setdefault(market, Moments()).add(vector[SPEND])
+
+    @property
+    def is_known(self) -> bool:
+        """Whether the distributions rest on something."""
+        return self.spend.count >= PRIOR_REFERENCES + KNOWN
+
+    @property
+    def breadth(self) -> tuple[int, Moments]:
+        """The feature that tells how broad an order is, and its distribution."""
+        lacks_skus = self.is_known and self.several < SEVERAL * (self.spend.count - PRIOR_REFERENCES)
+        return (ITEMS, self.items) if lacks_skus else (SKUS, self.skus)
 
     def follow(self, look: str, vector: tuple[float, ...], *, outcome: bool) -> float:
         """The score as it was; then the outcome moves the base of this kind of look."""
@@ -110,22 +133,37 @@ class Rule(Struct, array_like=True):
 
     def linear(self, look: str) -> Linear:
         """The rule as a model for one kind of look."""
-        spend = self.spend
-        if look == "first":
-            terms = (
-                Term(SPEND, spend.mean, spend.unit, 0.8),
-                Term(SKUS, self.skus.mean, self.skus.unit, 0.2),
-            )
-        else:
-            terms = (Term(SPEND, spend.mean, 1.0, SECOND_SCALE), Term(LATER, 0.0, 1.0, LATER_WEIGHT))
-        return Linear(self.bases[look].log_odds, terms)
+        return Linear(self.bases[look].log_odds, self.terms(look), origin=self.origin(look))
 
-    def reference(self) -> Reference:
-        """The distributions that features are placed in; neutral until they rest on something."""
-        if self.spend.count < PRIOR_REFERENCES + KNOWN:
+    def origin(self, look: str) -> float:
+        """The rank of the usual customer: at a cold start the base, and then how far the shop's are from those."""
+        return sum([term.weight * term.center for term in self.terms(look)]) + _STANDING[look]
+
+    def terms(self, look: str) -> tuple[Term, ...]:
+        place, breadth = self.breadth
+        ratio = BREADTH_WEIGHT * self.spend.unit / breadth.unit
+        if look == "first":
+            return (Term(SPEND, self.spend.mean, 1.0, FIRST_WEIGHT), Term(place, breadth.mean, 1.0, ratio))
+        return (
+            Term(SPEND, self.spend.mean, 1.0, SECOND_SCALE),
+            Term(place, breadth.mean, 1.0, SECOND_SCALE / FIRST_WEIGHT * ratio),
+            Term(LATER, 0.0, 1.0, LATER_WEIGHT),
+        )
+
+    def reference(self, encoding: Encoding | None = None) -> Reference:
+        """What features are placed in; neutral until it rests on something."""
+        encoding = encoding or Encoding()
+        if not self.is_known:
             return NEUTRAL
         known = [(market, moments) for market, moments in sorted(self.markets.items()) if moments.count >= KNOWN]
-        return Reference(_spread(self.spend), {market: _spread(moments) for market, moments in known})
+        return Reference(_spread(self.spend), {market: _spread(moments) for market, moments in known}, encoding)
+
+
+# What makes ranks log-odds on a base that never moves, so that looks of different kinds compare.
+_COLD: Final = Rule()
+_STANDING: Final = {
+    look: _COLD.bases[look].log_odds - sum([term.weight * term.center for term in _COLD.terms(look)]) for look in LOOKS
+}
 
 
 def _spread(moments: Moments) -> Spread:

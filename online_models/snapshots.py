@@ -8,13 +8,17 @@ learning bit-identically; only the window of past predictions, which judges but 
 from hashlib import blake2b
 from typing import Final
 
-from msgspec import Struct, field
+from msgspec import MsgspecError, Struct, field
 from msgspec.msgpack import Decoder, Encoder
 
+from features.vector import FEATURES_VERSION
+from online_models.anchored import Anchored
+from online_models.champions import Standing
 from online_models.explain import Linear, Term
 from online_models.rule import Rule
 from online_models.validation import Comparison
 from schemas.errors import BrokenPromise
+from schemas.records import Fault
 
 FORMAT: Final = 1
 
@@ -48,6 +52,10 @@ class Snapshot(Struct, frozen=True, kw_only=True):
     rule: Rule
     river: dict[str, Parameters]  # by kind of look
     verdicts: dict[str, Comparison] = field(default_factory=dict)  # River against the rule, by kind of look
+    standing: Standing = Standing()  # who was promoted, and which version is held
+    anchored: Anchored = field(default_factory=Anchored)
+    guards: dict[str, Comparison] = field(default_factory=dict)  # the anchored model against the rule, likewise
+    challengers: tuple[str, ...] = ()  # models that score beside the champion
 
 
 class _Envelope(Struct, frozen=True, array_like=True):
@@ -82,3 +90,18 @@ def unpack(payload: bytes) -> Snapshot:
             f"snapshot: expected checksum {envelope.checksum}, got {got}; rebuild the model from the examples"
         )
     return _snapshots.decode(envelope.body)
+
+
+def refuse_payload(version: str, payload: bytes) -> Fault | None:
+    """Why a payload can't score as this version, if it can't."""
+    try:
+        snapshot = unpack(payload)
+    except (BrokenPromise, MsgspecError) as error:
+        return Fault("invalid", "payload", f"the payload of snapshot {version}", str(error), "read it from snapshots")
+    if snapshot.version != version:
+        return Fault("invalid", "payload", f"snapshot {version}", snapshot.version, "name the version it holds")
+    if snapshot.features_version != FEATURES_VERSION:
+        return Fault(
+            "invalid", "payload", f"features {FEATURES_VERSION}", snapshot.features_version, "choose a later version"
+        )
+    return None

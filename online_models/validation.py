@@ -13,26 +13,44 @@ from typing import Final, NamedTuple
 from msgspec import Struct
 
 WINDOW: Final = 2_000
-_PAIR: Final = Layout("<ffB")  # rule, river, outcome
+_TOLD: Final = Layout("<fffB")
+
+
+class Told(NamedTuple):
+    """What each model had said of an example, and what came of it."""
+
+    rule: float
+    river: float
+    anchored: float
+    outcome: bool
 
 
 class Pair(NamedTuple):
+    """Two of these predictions: of the rule, or whatever stands in its place, and of a model beside it."""
+
     rule: float
     river: float
     outcome: bool
 
 
 class Ring(Struct, array_like=True):
-    """The last `WINDOW` pairs of one kind of look, packed."""
+    """The last `WINDOW` predictions of one kind of look, packed."""
 
     packed: bytes = b""
 
-    def extended(self, pairs: Sequence[Pair]) -> "Ring":
-        added = b"".join(_PAIR.pack(*pair) for pair in pairs)
-        return Ring((self.packed + added)[-WINDOW * _PAIR.size :])
+    def extended(self, told: Sequence[Told]) -> "Ring":
+        added = b"".join(_TOLD.pack(*each) for each in told)
+        return Ring((self.packed + added)[-WINDOW * _TOLD.size :])
 
-    def pairs(self) -> list[Pair]:
-        return [Pair(rule, river, bool(outcome)) for rule, river, outcome in _PAIR.iter_unpack(self.packed)]
+    def told(self) -> list[Told]:
+        return [
+            Told(rule, river, anchored, bool(outcome))
+            for rule, river, anchored, outcome in _TOLD.iter_unpack(self.packed)
+        ]
+
+    def pairs(self, one: str = "river", other: str = "rule") -> list[Pair]:
+        """Predictions of two models; the first in the place of River, the second in that of the rule."""
+        return [Pair(getattr(each, other), getattr(each, one), each.outcome) for each in self.told()]
 
 
 class Comparison(Struct, frozen=True, kw_only=True):

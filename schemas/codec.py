@@ -48,11 +48,15 @@ TOPIC_EVENTS: Mapping[str, tuple[Class, ...]] = {
     "assignments": (events.AdvisorAssigned, events.AssignmentWithheld, events.AssignmentEnded),
     "current-assignments": (events.AdvisorAssigned,),
     "tier-changes": (events.TierChanged,),
-    "examples": (events.ExampleReady,),
+    "examples": (events.ExampleReady, events.ModelChosen),
     "snapshots": (events.SnapshotPublished,),
     "batch-log": (events.BatchCommitted,),
 }
-UNTYPED: Mapping[str, Class] = {"roster": events.AdvisorChanged, "contacts": events.ContactReported}
+UNTYPED: Mapping[str, Class] = {
+    "roster": events.AdvisorChanged,
+    "contacts": events.ContactReported,
+    "examples": events.ExampleReady,
+}
 
 # What one of our processors tells another over a topic that others write to. It is believed as it stands, so it is not
 # taken from JSON, which any shop may send; who may write to the topic at all is for Kafka's access control.
@@ -265,6 +269,7 @@ _ID_FIELDS: Mapping[Class, str] = dict.fromkeys(get_args(events.Outgoing), "id")
     events.CustomersMerged: "merge_id",
     events.RelationImported: "relation_id",
     events.ContactReported: "contact_id",
+    events.ModelChosen: "choice_id",
 }
 
 

@@ -150,6 +150,17 @@ class PoolChanged(Struct, frozen=True, kw_only=True, tag=True):
     status: Literal["assigning", "paused"] = "assigning"
 
 
+class ModelChosen(Struct, frozen=True, kw_only=True, tag=True):
+    """What an operator decides about the model: which one scores, or which version of it. The last one counts."""
+
+    choice_id: Id
+    occurred_at_ms: Millis
+    choice: Literal["promoted", "rolled_back", "followed", "warm_started"]
+    model: Word | None = None
+    version: Word | None = None
+    payload: bytes | None = None
+
+
 class RelationImported(Struct, frozen=True, kw_only=True, tag=True):
     """A customer is served by an advisor since before Maitred knew of either."""
 
@@ -182,6 +193,13 @@ class Reason(Struct, frozen=True, kw_only=True):
     feature: str
     value: float
     contribution: float
+
+
+class Challenge(Struct, frozen=True, kw_only=True):
+    """What another model says of the same look."""
+
+    model: str
+    score: float
 
 
 class Brief(Struct, frozen=True, kw_only=True):
@@ -219,6 +237,10 @@ class CustomerScored(Struct, frozen=True, kw_only=True, tag=True):
     features_version: str
     policy_version: str
     language: str | None = None
+    expected_value_minor: int = 0
+    rule_score: float = 0.0
+    rank: float = 0.0
+    challengers: tuple[Challenge, ...] = ()
 
 
 class CustomerStanding(Struct, frozen=True, kw_only=True, tag=True):
@@ -353,6 +375,19 @@ class ExampleReady(Struct, frozen=True, kw_only=True, tag=True):
     assignment_id: str | None
     propensity: float | None
     skus: tuple[str, ...] = ()
+    categories: tuple[str, ...] = ()
+    brands: tuple[str, ...] = ()
+
+
+class Drift(Struct, frozen=True, kw_only=True):
+    """A change that a detector found in a series of examples."""
+
+    kind: str
+    series: str
+    detector: str
+    before: float
+    after: float
+    occurred_at_ms: int
 
 
 class SnapshotPublished(Struct, frozen=True, kw_only=True, tag=True):
@@ -367,6 +402,12 @@ class SnapshotPublished(Struct, frozen=True, kw_only=True, tag=True):
     features_version: str
     payload: bytes
     checksum: str
+    cause: Literal[
+        "examples", "promoted", "promoted_by_rule", "rolled_back", "followed", "warm_started", "drift"
+    ] = "examples"
+    champion: str = ""
+    scoring_version: str = ""
+    drift: tuple[Drift, ...] = ()
 
 
 class SequenceRun(Struct, frozen=True, kw_only=True):
@@ -413,7 +454,7 @@ class BatchCommitted(Struct, frozen=True, kw_only=True, tag=True):
 
 Incoming = (
     OrderPlaced | ItemsReturned | PageBrowsed | ConsentChanged | ErasureRequested | AssignmentWished | CustomersMerged
-    | AdvisorChanged | PoolChanged | RelationImported | ContactReported
+    | AdvisorChanged | PoolChanged | RelationImported | ContactReported | ModelChosen
 )  # fmt: skip
 Outgoing = (
     CustomerScored | CustomerStanding | ProfileMoved | EventForwarded | AdvisorAssigned | AssignmentWithheld

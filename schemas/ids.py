@@ -13,16 +13,6 @@ def caused_by_record(record: "Record", kind: str, ordinal: int = 0) -> str:
     return f"{record.topic}/{record.partition}/{record.offset}/{kind}/{ordinal}"
 
 
-def offset_of(output_id: str) -> int | None:
-    """The offset of the source record that caused an output; None if time did.
-
-    >>> offset_of("orders/3/1841/CustomerScored/0"), offset_of("due/3/00ff/1841/day_7")
-    (1841, None)
-    """
-    topic, _, offset, *_ = output_id.split("/")
-    return None if topic == "due" else int(offset)
-
-
 def caused_by_time(partition: int, key: str, due_ms: int, kind: str) -> str:
     """The id of an output that a due item causes. The key is hashed: ids outlive an erasure."""
     return f"due/{partition}/{hash64(key):016x}/{due_ms}/{kind}"

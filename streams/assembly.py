@@ -31,6 +31,7 @@ from streams.recovery import Recovery
 from streams.settings import Settings
 from streams.shell import Shell
 from streams.topics import partition_count
+from streams.versions import pinned
 
 LEARNER_PARTITION = 0
 
@@ -131,7 +132,10 @@ def processor_of(name: str, settings: Settings) -> Processor:
 
 
 def snapshot_source(settings: Settings) -> Callable[[], Seen]:
-    """Where scorers find the newest model: in the learner's own state."""
+    """Where scorers find the model: in the learner's own state, or where the settings pin it."""
+    if settings.learning.pin:
+        pin = Seen(1, pinned(settings, open_registry(settings.registry.url)))
+        return lambda: pin
     store = store_of("learner", settings)
     return lambda: store.read({"snapshot": LEARNER_PARTITION})["snapshot"]
 

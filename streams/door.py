@@ -12,6 +12,7 @@ from schemas.events import (
     CustomerStanding,
     Event,
     ExampleReady,
+    ModelChosen,
     PoolChanged,
     RelationImported,
 )
@@ -48,10 +49,12 @@ def admit(record: Record, partition: int, partitions: int) -> Admitted | Output:
 
 
 def subject_of(event: Event) -> str | None:
-    """What an event is keyed by: a pool, a customer, or a visitor not known yet as one. None for guests: they lie anywhere."""
+    """What an event is keyed by: a pool, a customer, a visitor not known yet as one, the model. None: it lies anywhere."""
     if isinstance(event, BY_POOL):
         return event.pool
     if isinstance(event, ExampleReady):
         return None
+    if isinstance(event, ModelChosen):
+        return "model"
     customer: str | None = getattr(event, "customer_id", None)
     return customer if customer is not None else getattr(event, "visitor_id", None)

@@ -87,13 +87,13 @@ def decide(state: State, batch: Batch, model: Model, policy: Policy) -> Decision
     deciding = Deciding(state, batch, model, policy)
     for run in batch.runs:
         for record in run.records:
-            _apply(deciding, record)
-            catch_up(deciding)
+            apply(deciding, record)
         pass_time(deciding, run.watermark_ms)
     return deciding.decision()
 
 
-def _apply(deciding: Deciding, record: Record) -> None:
+def apply(deciding: Deciding, record: Record) -> None:
+    """One record, and what is due by now. A replay calls it customer by customer (`replay/households.py`)."""
     match admit(record, deciding.partition, deciding.policy.partitions):
         case Admitted(_, event):
             deciding.counts[type(event).__name__] += 1
@@ -101,6 +101,7 @@ def _apply(deciding: Deciding, record: Record) -> None:
         case other:
             deciding.counts["rerouted" if isinstance(other, Reroute) else "rejected"] += 1
             deciding.outputs.append(other)
+    catch_up(deciding)
 
 
 def _lead_to_its_account(deciding: Deciding, record: Record, event: Event) -> None:

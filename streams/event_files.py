@@ -1,8 +1,9 @@
 """Event files, read back: JSON lines, Avro object containers and Parquet, in event-time order across all of them.
 
-A line of JSON says its type in a `type` field; an Avro file's type is its schema's name; a Parquet file has a `type` column
-or begins its name with the type (`OrderPlaced-2024.parquet`). What can't be read becomes a fault with its place, and the
-others go on. A file need not be in order: each is sorted in a window, so that memory stays bounded.
+A line of JSON says its type in a `type` field; an Avro file's type is its schema's name; a Parquet file has a `type` column.
+Any file may begin its name with the type instead (`OrderPlaced-2024.parquet`). What can't be read becomes a fault with its
+place, and the others go on. A file need not be in order: each is sorted in a window, so that memory stays bounded. For a replay
+files are read faster: `replay/sources/files.py`.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -88,19 +89,29 @@ def _through_window(events: Iterable[Found], window: int) -> Iterator[Found]:
 
 def read_file(path: Path, on_fault: OnFault) -> Iterator[Found]:
     """The events of a file as they stand in it."""
+    schemas, by_name = Schemas(FileRegistry()), type_in_name(path)
+    for number, said, value in FORMS[form_of(path)](path):
+        place = Place(path, number)
+        read = read_item(by_name or said, value, schemas)
+        if isinstance(read, Fault):
+            on_fault(place, read)
+        else:
+            yield Found(read.occurred_at_ms, place, TOPIC_OF[type(read).__name__], read)
+
+
+def form_of(path: Path) -> str:
+    """The key of `FORMS` for a file that is there. Raises `EventFileError`."""
     form = path.suffix.lower()
     if form not in FORMS:
         raise EventFileError(f"{path}: expected a name that ends in {', '.join(FORMS)}, got {path.name}")
     if not path.is_file():
         raise EventFileError(f"{path}: expected a file, got none")
-    schemas = Schemas(FileRegistry())
-    for number, said, value in FORMS[form](path):
-        place = Place(path, number)
-        read = _read(said, value, schemas)
-        if isinstance(read, Fault):
-            on_fault(place, read)
-        else:
-            yield Found(read.occurred_at_ms, place, TOPIC_OF[type(read).__name__], read)
+    return form
+
+
+def type_in_name(path: Path) -> str | None:
+    """The type that a file's name begins with, if it does."""
+    return next((name for name in TOPIC_OF if path.name.startswith(name)), None)
 
 
 class _Typed(msgspec.Struct):
@@ -110,8 +121,8 @@ class _Typed(msgspec.Struct):
 _type_of = msgspec.json.Decoder(_Typed).decode
 
 
-def _read(said: str | None, value: bytes, schemas: Schemas) -> Event | Fault:
-    """`said` is the type's name where the file has it, else the value says it itself."""
+def read_item(said: str | None, value: bytes, schemas: Schemas) -> Event | Fault:
+    """An event as JSON, read. `said` is the type's name where the file has it, else the value says it itself."""
     try:
         name = said or _type_of(value).type
     except (msgspec.MsgspecError, UnicodeDecodeError) as error:
@@ -129,14 +140,28 @@ def _json_lines(path: Path) -> Iterator[tuple[int, str | None, bytes]]:
 
 
 def _avro(path: Path) -> Iterator[tuple[int, str | None, bytes]]:
+    for number, (name, data) in enumerate(avro_records(path), start=1):
+        yield number, name, as_json(data)
+
+
+def avro_records(path: Path) -> Iterator[tuple[str, Any]]:  # Any: whatever the file holds
+    """The records of an Avro file, each with its type's name."""
     with path.open("rb") as file:
         try:
             reader = fastavro.reader(file, return_record_name=True)
             schema: Any = reader.writer_schema  # Any: JSON
             outer = schema["name"].rpartition(".")[2] if isinstance(schema, dict) else None
-            for number, item in enumerate(reader, start=1):
-                name, data = (outer, item) if outer else _of_union(item)
-                yield number, name, _as_json(data)
+            for item in reader:
+                yield (outer, item) if outer else _of_union(item)
+        except (ValueError, EOFError, KeyError, TypeError) as error:
+            raise EventFileError(f"{path}: expected an Avro object container of events, got {error!r}") from error
+
+
+def count_avro(path: Path) -> int:
+    """How many records an Avro file has."""
+    with path.open("rb") as file:
+        try:
+            return sum(block.num_records for block in fastavro.block_reader(file))
         except (ValueError, EOFError, KeyError, TypeError) as error:
             raise EventFileError(f"{path}: expected an Avro object container of events, got {error!r}") from error
 
@@ -147,19 +172,22 @@ def _of_union(item: Any) -> tuple[str, Any]:  # Any: a record, of several a pair
 
 
 def _parquet(path: Path) -> Iterator[tuple[int, str | None, bytes]]:
-    try:
-        file = pq.ParquetFile(path)
-    except pa.ArrowInvalid as error:
-        raise EventFileError(f"{path}: expected Parquet, got something else ({error})") from error
-    by_name = next((name for name in TOPIC_OF if path.stem.startswith(name)), None)
     number = 0
-    for batch in file.iter_batches(ROWS_AT_ONCE):
+    for batch in opened_parquet(path).iter_batches(ROWS_AT_ONCE):
         for row in batch.to_pylist():
             number += 1
-            yield number, by_name, _as_json(row)
+            yield number, None, as_json(row)
 
 
-def _as_json(data: Any) -> bytes:  # Any: whatever the file holds
+def opened_parquet(path: Path) -> Any:  # Any: pyarrow ships no types
+    try:
+        return pq.ParquetFile(path)
+    except pa.ArrowInvalid as error:
+        raise EventFileError(f"{path}: expected Parquet, got something else ({error})") from error
+
+
+def as_json(data: Any) -> bytes:  # Any: whatever the file holds
+    """A record as JSON, without what is null in it."""
     return msgspec.json.encode(_without_nulls(data), enc_hook=repr)
 
 

@@ -29,6 +29,7 @@ def scoring_policy(settings: Settings) -> Policy:
         outcomes_days=scoring.outcomes_days,
         look_days=scoring.look_days,
         looks_until_days=scoring.looks_until_days,
+        asks_consent=settings.assignment.consent == "granted",
         vip_amount_minor=amount,
         vip_tier=tier_names.index(scoring.vip_tier) + 1 if scoring.vip_tier else None,
         decide_from_ms=_start_of_day_ms(scoring.decide_from) if scoring.decide_from else 0,
@@ -84,15 +85,26 @@ def assignment_policy(settings: Settings) -> AssignmentPolicy:
         waiting_limit=terms.waiting_limit,
         expected_looks=terms.expected_looks,
         recent_looks=terms.recent_looks,
+        rank_by=terms.rank_by,
+        patience=terms.patience,
     )
 
 
 def learn_policy(settings: Settings) -> LearnPolicy:
+    learning = settings.learning
     return LearnPolicy(
         version=policy_version(settings),
         horizon_days=settings.scoring.outcomes_days[-1],
         reference_days=settings.scoring.outcomes_days[0],
-        snapshot_every=settings.learning.snapshot_every,
+        snapshot_every=learning.snapshot_every,
+        labels=learning.labels,
+        learn_from_treated=learning.learn_from_treated,
+        champion=learning.champion,
+        challengers=learning.challengers,
+        promotes_by_rule=learning.promotion == "by_rule",
+        promote_after=learning.promote_after,
+        drift_action=learning.drift_action,
+        fall_back_examples=learning.fall_back_examples,
     )
 
 

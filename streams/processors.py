@@ -45,13 +45,16 @@ class Scorer:
         self.policy, self.champion = policy, champion
         self._read_snapshot = read_snapshot
         self._entry = 0
+        self._payload: bytes | None = None
         self.model: Model = load_model(None, champion)
 
     def prepare(self) -> None:
         """Take the newest model; a store that was set back never brings back an older one."""
         seen = self._read_snapshot()
         if seen.entry > self._entry and seen.value is not None:
-            self._entry, self.model = seen.entry, load_model(seen.value, self.champion)
+            self._entry = seen.entry
+            if seen.value != self._payload:  # most of the learner's entries publish nothing
+                self._payload, self.model = seen.value, load_model(seen.value, self.champion)
 
     def needs(self, batch: Batch) -> Needs:
         return engine.needs(batch, self.policy)

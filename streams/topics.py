@@ -74,7 +74,12 @@ TOPICS: tuple[Topic, ...] = (
     Topic("tier-changes", "tier changes, by customer", is_for_others=True),
     Topic("assignments", "assignments, by customer", is_for_others=True),
     Topic("current-assignments", "who is served by whom, by customer", cleanup="compact", is_for_others=True),
-    Topic("examples", "looks with their outcomes, the training set", is_partitioned=False, is_for_others=True),
+    Topic(
+        "examples",
+        "looks with their outcomes, the training set, and who is to score",
+        is_partitioned=False,
+        is_for_others=True,
+    ),
     Topic("snapshots", "model versions", is_partitioned=False, is_for_others=True),
     Topic("rejected", "records that can't be used, with what is wrong", retention_ms=90 * DAY_MS, is_for_others=True),
     Topic("undelivered", "decisions that a web server would not take", cleanup="compact"),

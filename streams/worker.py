@@ -10,7 +10,7 @@ import os
 import signal
 import socket
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from pathlib import Path
 from threading import Timer
@@ -26,12 +26,14 @@ from faust.types.web import Request, Response, View
 
 from schemas.errors import SettingsError
 from streams.assembly import Assembly, Station, assemble
+from streams.commit import Committed
 from streams.post import PROBE_S, Post, end_if_hopeless
 from streams.settings import Settings
 from streams.shell import Cut
 from streams.watching.health import reasons
 from streams.watching.logs import configure_logging
 from streams.watching.metrics import Metrics
+from streams.watching.news import tell_of_the_model
 from streams.watching.onlookers import onlookers, tracing
 from streams.watching.probe import Probe
 
@@ -60,7 +62,7 @@ def build_app(settings: Settings, assembly: Assembly, metrics: Metrics) -> faust
         broker_commit_every=1,
     )
     posts = [
-        Post(station, settings.batch.max_wait_ms, metrics.note, Probe(station, settings))
+        Post(station, settings.batch.max_wait_ms, noting(metrics), Probe(station, settings))
         for station in assembly.stations
     ]
     for post in posts:
@@ -71,6 +73,16 @@ def build_app(settings: Settings, assembly: Assembly, metrics: Metrics) -> faust
     add_watchdog(app, posts)
     add_word_of_readiness(app, posts)
     return app
+
+
+def noting(metrics: Metrics) -> Callable[[str, Sequence[Committed]], None]:
+    """What is done with all that was committed: it is counted, and what is news of the model logged."""
+
+    def note(processor: str, committed: Sequence[Committed]) -> None:
+        metrics.note(processor, committed)
+        tell_of_the_model(committed)
+
+    return note
 
 
 def add_processor(app: faust.App, post: Post) -> None:

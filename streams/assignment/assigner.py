@@ -6,7 +6,7 @@
 A look goes through four questions, in this order (DESIGN 7):
 
     rules      may this customer be assigned at all: consent, wishes, language, not served yet, not resting
-    price      is the score above the pool's threshold                                             price.py
+    price      is the look worth more than the pool's threshold                                   price.py
     arm        is this customer in the experiment's control arm: then it is said, and nobody is assigned
     advisor    who has a place: else the customer waits                                            desk.py
 
@@ -107,6 +107,9 @@ class _Assigner:
             self.boards[pool] = PriceBoard(self.state.values.get(PRICE + pool), self.policy)
         return self.boards[pool]
 
+    def _has_board(self, pool: str) -> bool:
+        return pool in self.boards or PRICE + pool in self.state.values
+
     def decision(self) -> Decision:
         writes = [Write(WATERMARK, msgpack.encode(self.watermark_ms)), *self.ledger.writes()]
         for pool, desk in self.desks.items():
@@ -132,6 +135,8 @@ class _Assigner:
                 self._look(cause, desk, event)
             case CustomerStanding():
                 stand(cause, desk, event)
+                if event.standing == "erased" and self._has_board(event.pool):
+                    self.board(event.pool).forget(event.customer_id)
             case AdvisorChanged():
                 self._enroll(cause, desk, event)
             case PoolChanged():
@@ -155,9 +160,12 @@ class _Assigner:
         if refusal := self._refusal(cause, desk, look):
             self.ledger.counts[f"refused_{refusal}"] += 1
             desk.unqueue(cause, look.customer_id)
+            if refusal == "control":  # their later looks tell what waiting brings, like those of who is served
+                self._remember(cause, look)
         elif held is not None:
             desk.renew(cause, look.customer_id, held, look)
-        elif (threshold := self._price(cause, desk, look)) >= look.score:
+            self._remember(cause, look)
+        elif (threshold := self._price(cause, desk, look)) >= self._remember(cause, look):
             self.ledger.counts["below_price"] += 1
             desk.unqueue(cause, look.customer_id)
         else:
@@ -185,12 +193,17 @@ class _Assigner:
         return None if desk.pool.speaks(look.language) else "language"
 
     def _price(self, cause: Cause, desk: Desk, look: CustomerScored) -> float:
-        """The threshold, as it was before this look; the look then enters the pool's recent ones."""
+        """The threshold, as it is before this look."""
         board = self.board(look.pool)
-        places = desk.places_until(board.plan_until(cause.now_ms), cause.now_ms)
-        threshold = board.threshold(places, cause.now_ms)
-        board.remember(look.score, cause.now_ms)
-        return threshold
+        until_ms = board.plan_until(cause.now_ms, desk.capacity())
+        return board.threshold(desk.places_until(until_ms, cause.now_ms), until_ms, cause.now_ms)
+
+    def _remember(self, cause: Cause, look: CustomerScored) -> float:
+        """What the look is worth; it then enters the pool's recent ones."""
+        board = self.board(look.pool)
+        worth = board.worth(look)
+        board.remember(look, worth, cause.now_ms)
+        return worth
 
     def _enter(self, cause: Cause, desk: Desk, look: CustomerScored, offer: Offer) -> None:
         """An arm, and in the treatment arm an advisor."""
@@ -202,7 +215,7 @@ class _Assigner:
             return
         candidate = Candidate(
             rank=BY_LOOK,
-            score=look.score,
+            score=self.policy.value_of(look),
             until_ms=cause.now_ms + self.policy.waiting_ms,
             language=look.language,
             offer=encode(offer),

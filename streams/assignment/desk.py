@@ -86,6 +86,10 @@ class Desk:
             self._places[until_ms, day] = places_until(self.pool, until_ms, day)
         return self._places[until_ms, day]
 
+    def capacity(self) -> int:
+        """Places of all advisors at work."""
+        return sum(advisor.capacity for advisor in self.pool.advisors.values() if advisor.status == "active")
+
     # ---- places ----------------------------------------------------------------------------------------------------
 
     def place(self, cause: Cause, customer_id: str, candidate: Candidate, why: Why) -> None:
@@ -262,7 +266,7 @@ class Desk:
         if isinstance(held, Service):
             self.services.put(customer_id, held)
         else:
-            held.score = look.score
+            held.score = self.policy.value_of(look)
 
     # ---- time ------------------------------------------------------------------------------------------------------
 

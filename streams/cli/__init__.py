@@ -10,16 +10,20 @@ from streams.cli.contract import asyncapi_command
 from streams.cli.deliver import deliver_app
 from streams.cli.demo import demo_command
 from streams.cli.doctor import doctor_command
+from streams.cli.events import events_app
+from streams.cli.model import model_app
 from streams.cli.pools import pools_app
 from streams.cli.publish import publish_command
 from streams.cli.rejected import rejected_app
+from streams.cli.replay import replay_command
 from streams.cli.roster import roster_app
 from streams.cli.schemas import schemas_app
 from streams.cli.settings import settings_app
-from streams.cli.show import customer_command, model_app
+from streams.cli.show import customer_command
 from streams.cli.simulate import simulate_command
 from streams.cli.talk import ConfigOption, commands, example, load_settings, put_line, registry_of, say
 from streams.cli.topics import refuse_wrong_topics, topics_app
+from streams.cli.verify import verify_command
 
 app = commands("Scores first purchases for VIP potential, assigns personal advisors, announces loyalty tiers.")
 app.command("demo", epilog=example("maitred demo --seconds 30 --seed 7"))(demo_command)
@@ -33,10 +37,15 @@ app.add_typer(deliver_app, name="deliver")
 app.add_typer(rejected_app, name="rejected")
 app.add_typer(model_app, name="model")
 app.command("publish", epilog=example("maitred publish --dataset online-retail-ii --data ../data"))(publish_command)
+app.add_typer(events_app, name="events")
 app.command("asyncapi", epilog=example("maitred asyncapi > asyncapi.yaml"))(asyncapi_command)
 app.command("doctor", epilog=example("maitred doctor --json"))(doctor_command)
 app.command("simulate", epilog=example("maitred simulate --customers 100000 --to shop --format parquet"))(
     simulate_command
+)
+app.command("verify", epilog=example("maitred verify --settings before-june.toml"))(verify_command)
+app.command("replay", epilog=example("maitred replay --dataset online-retail-ii --data ../data --to report"))(
+    replay_command
 )
 app.command("customer", epilog=example("maitred customer 13085"))(customer_command)
 

@@ -112,7 +112,7 @@ def _dataset(files: list[Path] | None, name: str | None, data: Path | None) -> "
         return None
     if name not in DATASETS:
         _misuse(f"--dataset: expected {' or '.join(DATASETS)}, got {name!r}")
-    if data is None:
+    if data is None and not DATASETS[name].package:
         _misuse(f"--dataset {name} needs --data, the folder that holds {', '.join(DATASETS[name].files)}")
     return DATASETS[name]
 

@@ -69,13 +69,18 @@ def send(settings: "Settings", topic: str, event: "Event", *, as_json: bool) -> 
     """Publish an event; what was sent, and to which partition, goes to stdout."""
     from schemas.ids import partition_of
     from streams.publish import key_of
+    from streams.topics import partition_count
 
     send_all(settings, topic, [event])
-    partition = partition_of(key_of(event), settings.partitions)
+    partition = partition_of(key_of(event), partition_count(topic, settings.partitions))
     if as_json:
         put({"topic": f"{settings.namespace}.{topic}", "partition": partition, "event": event})
         return
-    told = {name: value for name, value in msgspec.to_builtins(event).items() if value not in (None, (), [])}
+    told = {
+        name: value
+        for name, value in msgspec.to_builtins(event).items()
+        if value not in (None, (), []) and name != "payload"
+    }
     said = " ".join(
         f"{name}={_readable(value)}" for name, value in told.items() if name not in ("type", "occurred_at_ms")
     )

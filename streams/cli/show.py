@@ -1,4 +1,4 @@
-"""`maitred customer` and `maitred model`: what is known of a customer, and which model scores."""
+"""`maitred customer`: what is known of a customer."""
 
 from typing import TYPE_CHECKING, Annotated
 
@@ -9,8 +9,6 @@ from streams.cli.talk import (
     NO,
     ConfigOption,
     JsonOption,
-    commands,
-    example,
     load_settings,
     printable,
     put,
@@ -24,13 +22,6 @@ if TYPE_CHECKING:
     from features.frozen import Looks
     from features.profile import Profile
     from streams.settings import Settings
-
-model_app = commands("The model: which version scores, and how it fares.")
-
-
-@model_app.callback()
-def model() -> None:
-    """The model: which version scores, and how it fares."""
 
 
 def customer_command(
@@ -117,41 +108,3 @@ def _facts(profile: "Profile", looks: "Looks | None", settings: "Settings") -> d
             for look in (looks.looks if looks else ())
         ],
     }
-
-
-def _readable(value: object) -> str:
-    return value if isinstance(value, str) else msgspec.json.encode(value).decode()
-
-
-@model_app.command("show", epilog=example("maitred model show --json"))
-def show(config: ConfigOption = None, as_json: JsonOption = False) -> None:
-    """Show the model version in use, what it has learnt from, and how it compares with the rule."""
-    from features.redis_store import RedisStore
-    from online_models.learner import SNAPSHOT
-    from online_models.model import load_model
-    from online_models.snapshots import unpack
-
-    settings = load_settings(config)
-    store = RedisStore(settings.redis.url, settings.namespace, "learner")
-    payload = store.read({SNAPSHOT: 0})[SNAPSHOT].value
-    store.close()
-    snapshot = unpack(payload) if payload else None
-    facts: dict[str, object] = {
-        "model_version": load_model(payload, settings.learning.champion).version,
-        "champion": settings.learning.champion,
-    }
-    if snapshot:
-        facts |= {
-            "snapshot_version": snapshot.version,
-            "examples_seen": snapshot.examples_seen,
-            "spec": snapshot.spec,
-            "river_version": snapshot.river_version,
-            "features_version": snapshot.features_version,
-            "bytes": len(payload or b""),
-            "verdicts": msgspec.to_builtins(snapshot.verdicts),
-        }
-    if as_json:
-        put(facts)
-        return
-    for name, value in facts.items():
-        put_line(f"{name:<18} {_readable(value)}")

@@ -1,4 +1,4 @@
-"""The public data sets that `maitred publish --dataset` knows, by name."""
+"""The public data sets that `maitred publish --dataset` and `maitred replay --dataset` know, by name."""
 
 from streams.datasets.cdnow import CDNOW
 from streams.datasets.dataset import Dataset

@@ -14,6 +14,7 @@ from msgspec.structs import replace
 
 from schemas.events import CustomerId, Incoming, OrderLine, OrderPlaced, PageBrowsed, VisitorId
 from streams.datasets.dataset import Dataset, InOrder, Sent, Tally, minor, rows
+from streams.datasets.preset import Preset
 
 FILE = "rees46_2019oct_slice/2019-Oct.parquet"
 COLUMNS = (
@@ -156,4 +157,16 @@ REES46 = Dataset(
         "returns, consent, languages, dwell times, searches, campaigns",
     ),
     events=events,
+    preset=Preset(
+        settings={
+            "money": {"base": "USD"},
+            "scoring": {"horizon_days": 180, "outcomes_days": (30, 180)},
+            "assignment": {"consent": "not_withdrawn"},
+        },
+        because=(
+            "two and a half hours: no outcome comes to be known, so nothing is learnt and nothing can be measured",
+            "nobody was asked for consent: who did not refuse counts",
+        ),
+    ),
+    cure="name the folder that holds it with --data; the whole set is on kaggle.com, eCommerce behavior data from multi category store",
 )

@@ -127,7 +127,7 @@ class Observer:
         self._minds = Moments[Mind](lambda mind: abs(mind.look.score - mind.before))
         self._tiers = Moments[TierChanged](lambda change: change.qualifying_minor)
         self._rejects = Moments[Reject](lambda _: 0.0)
-        self._scores: dict[str, float] = {}  # customer -> the last score
+        self._looks: dict[str, CustomerScored] = {}  # customer -> the last look
         self._roster: dict[str, AdvisorChanged] = {}
         self._served: dict[str, str] = {}  # customer -> advisor
         self._withheld: dict[str, str] = {}  # customer -> pool
@@ -176,17 +176,19 @@ class Observer:
             self.applied += sum(run.to_offset - run.from_offset + 1 for run in runs)
 
     def _score(self, look: CustomerScored, at_s: float) -> None:
-        self._counts["scores"] += 1
         self._model_version = look.model_version
-        before = self._scores.get(look.customer_id)
-        self._scores[look.customer_id] = look.score
+        before = self._looks.get(look.customer_id)
+        self._looks[look.customer_id] = look
+        if before is not None and (before.look, before.look_number) == (look.look, look.look_number):
+            return  # told again, now that there is consent
+        self._counts["scores"] += 1
         if look.look == "first":
             self._first(look, at_s)
             return
         self._counts["second_looks"] += 1
-        if before is not None and abs(look.score - before) >= CHANGED_MIND:
+        if before is not None and abs(look.score - before.score) >= CHANGED_MIND:
             self._counts["minds_changed"] += 1
-            self._minds.take(Mind(before, look), at_s)
+            self._minds.take(Mind(before.score, look), at_s)
 
     def _first(self, look: CustomerScored, at_s: float) -> None:
         self._counts["first_purchases"] += 1

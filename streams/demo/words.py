@@ -107,6 +107,7 @@ PHRASES: Final[dict[str, Phrase]] = {
     "price_spread": _just("prices far apart"),
     "top_line_share": _share("in one article"),
     "top_category_share": _share("in one category"),
+    "basket_value": _just("what was bought"),
     "is_gift": _either("bought a gift", "no gift"),
     "has_payment_method": _either("payment known", "payment unknown"),
     "has_language": _either("language known", "language unknown"),

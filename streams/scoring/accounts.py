@@ -212,6 +212,7 @@ def moved_in(deciding: Deciding, record: Record, event: ProfileMoved, who: str) 
     profile.tier.reviewed_ms = max(profile.tier.reviewed_ms, event.occurred_at_ms)
     _tell(deciding, record, profile, before)
     deciding.after_money(record, profile)
+    deciding.look_with_consent(record, profile, event.occurred_at_ms)
 
 
 class _Told(NamedTuple):

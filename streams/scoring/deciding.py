@@ -12,7 +12,7 @@ from schemas.events import Brief, CustomerStanding, Event, OutsideRead
 from schemas.ids import caused_by_record, caused_by_time
 from schemas.records import Announcement, Batch, Decision, Fault, Output, Record, Rejection, State
 from streams.scoring.labels import watch_vip
-from streams.scoring.looks import Look, brief, take_look
+from streams.scoring.looks import Look, brief, take_look, tell_again, waits_for_consent
 from streams.scoring.policy import Policy
 from streams.scoring.tier_watch import announcement, watch_tier
 from streams.scoring.working import Working
@@ -100,6 +100,16 @@ class Deciding:
         self.announce("scores", scored.pool, scored)
         self.counts["looks"] += 1
         self.working.touch_looks(profile.customer_id, looks)
+
+    def look_with_consent(self, record: Record, profile: Profile, at_ms: int) -> None:
+        """Consent may be there now that the last look had to do without."""
+        looks = self.working.looks(profile.customer_id)
+        if looks is not None and waits_for_consent(profile, looks, at_ms, self.policy):
+            cause = caused_by_record(record, "CustomerScored")
+            scored = tell_again(profile, looks, at_ms, cause, self.model, self.policy)
+            self.announce("scores", scored.pool, scored)
+            self.counts["looks_told_again"] += 1
+            self.working.touch_looks(profile.customer_id, looks)
 
     def moment(self, profile: Profile, due_ms: int, kind: str) -> str:
         """The id of what time alone causes."""

@@ -55,6 +55,8 @@ def examples(
             assignment_id=treatment.assignment_id if treatment else None,
             propensity=treatment.propensity if treatment else None,
             skus=looks.skus,
+            categories=looks.categories,
+            brands=looks.brands,
         )
         for look in looks.looks
     ]

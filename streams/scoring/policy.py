@@ -23,6 +23,7 @@ class Policy(Struct, frozen=True, kw_only=True):
     look_days: tuple[int, ...] = (7, 14, 30)
     looks_until_days: int = 30
     looks_kept: int = 16  # frozen looks of a customer
+    asks_consent: bool = True  # a look counts with consent only; else unless it is withdrawn
     vip_amount_minor: int | None = 120_000  # net spend after the first order within the horizon; or:
     vip_tier: int | None = None  # the tier (counted from 1) that makes a VIP
     decide_from_ms: int = 0

@@ -11,6 +11,7 @@ def consented(deciding: Deciding, record: Record, event: ConsentChanged, who: st
     profile = deciding.working.profile_or_new(who, event.occurred_at_ms, record)
     profile.consent = GRANTED if event.granted else WITHDRAWN
     deciding.stand_by_consent(record, profile, event.occurred_at_ms)
+    deciding.look_with_consent(record, profile, event.occurred_at_ms)
     deciding.working.touch_profile(who, profile)
 
 

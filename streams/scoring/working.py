@@ -15,6 +15,7 @@ from features.profile import (
     new_visitor,
     next_due,
 )
+from schemas.events import PageBrowsed
 from schemas.records import Record, Seen, State, Write
 
 PROFILE, LOOKS, VISITOR, WATERMARK = "p/", "l/", "v/", "watermark"
@@ -31,6 +32,7 @@ class Working:
         self._touched: set[str] = set()
         self._known_watermark_ms = self.watermark_ms = int(state.values.get(WATERMARK, b"0"))
         self._due = list(state.due)
+        self._noted: dict[str, int] = {}  # what was put on that heap last, of each key
         heapify(self._due)
 
     # ---- values ----------------------------------------------------------------------------------------------------
@@ -63,11 +65,22 @@ class Working:
             self._visitors[visitor_id] = None if value is None else decode_visitor(value)
         return self._visitors[visitor_id]
 
+    def show_visitor(self, visitor_id: str, value: bytes | None) -> None:
+        """A visitor as known from elsewhere, in place of what is known here."""
+        self._visitors[visitor_id] = None if value is None else decode_visitor(value)
+
     def visitor_or_new(self, visitor_id: str, at_ms: int) -> Visitor:
         visitor = self.visitor(visitor_id)
         if visitor is None:
             visitor = self._visitors[visitor_id] = new_visitor(visitor_id, at_ms)
         return visitor
+
+    def browser(self, event: PageBrowsed) -> Profile | Visitor | None:
+        """Who took this step, if the customer or visitor was met in this batch already, and did not end."""
+        if event.customer_id is None:
+            return self._visitors.get(event.visitor_id or "")
+        account = self._accounts.get(event.customer_id)
+        return account if isinstance(account, Profile) else None
 
     def looks(self, customer_id: str) -> Looks | None:
         if customer_id not in self._looks:
@@ -101,7 +114,10 @@ class Working:
 
     def _touch(self, key: str, due_ms: int | None) -> None:
         self._touched.add(key)
-        if due_ms is not None:
+        if due_ms is None:
+            self._noted.pop(key, None)
+        elif self._noted.get(key) != due_ms:
+            self._noted[key] = due_ms
             heappush(self._due, (due_ms, key))
 
     # ---- time ------------------------------------------------------------------------------------------------------
@@ -111,8 +127,13 @@ class Working:
         while self._due and self._due[0][0] <= self.watermark_ms:
             due_ms, key = heappop(self._due)
             if self._due_of(key) == due_ms:
+                self._noted.pop(key, None)
                 return due_ms, key
         return None
+
+    def may_be_due(self, by_ms: int) -> bool:
+        """False: nothing is due by then."""
+        return bool(self._due) and self._due[0][0] <= by_ms
 
     def _due_of(self, key: str) -> int | None:
         if key.startswith(VISITOR):

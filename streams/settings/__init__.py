@@ -18,7 +18,7 @@ from streams.settings.contradictions import contradictions
 from streams.settings.keys import Settings
 from streams.settings.reading import Reader, Table, overlay
 
-__all__ = ["Settings", "load", "policy_version", "read"]
+__all__ = ["FILE", "Settings", "file_table", "load", "policy_version", "read"]
 
 FILE = Path("maitred.toml")
 # Variables with our prefix that are no settings: of the command line, the tests and the container.
@@ -34,7 +34,7 @@ def load(path: Path | None = None, environment: Mapping[str, str] = os.environ) 
 
     Raises `SettingsError` with everything that is wrong.
     """
-    return read(_table(path), environment, str(path or FILE))
+    return read(file_table(path), environment, str(path or FILE))
 
 
 def read(raw: Table, environment: Mapping[str, str], file: str = str(FILE)) -> Settings:
@@ -63,7 +63,8 @@ def policy_version(settings: Settings) -> str:
     return blake2b(canonical, digest_size=4).hexdigest()
 
 
-def _table(path: Path | None) -> Table:
+def file_table(path: Path | None) -> Table:
+    """The content of a settings file (`maitred.toml` here, if there is one), not checked yet."""
     if path is None and not FILE.exists():
         return {}
     file = path or FILE

@@ -286,19 +286,39 @@ class Assignment(Struct, frozen=True, kw_only=True):
     waiting_days: Annotated[Days, says("How long a customer who passed while no advisor was free waits for one.")] = 7
     waiting_limit: Annotated[int, says("How many may wait in a pool.", ge=0, le=10_000)] = 50
     planning_window_days: Annotated[
-        Days, says("How far ahead places and looks are weighed against each other to set the price.")
+        Days,
+        says(
+            "How far ahead places and new customers are weighed against each other to set the price. A pool of more than six places looks further: by the root of their number, up to 3.2 times as far."
+        ),
     ] = 14
     expected_looks: Annotated[
         int,
         says(
-            "Eligible looks expected in a planning window, of a pool that has not seen a whole one yet.",
+            "New customers with an eligible look expected in a planning window, until a pool has seen for itself: it counts like two days.",
             ge=1,
             le=10_000_000,
         ),
-    ] = 400
+    ] = 100
     recent_looks: Annotated[
-        int, says("The price is a quantile of so many of the pool's latest looks.", ge=10, le=10_000)
+        int,
+        says(
+            "The price is a quantile of what so many of the pool's latest customers were worth at their best look.",
+            ge=10,
+            le=10_000,
+        ),
     ] = 400
+    rank_by: Annotated[
+        Literal["probability", "expected_value"],
+        says("What a look is worth: the probability of becoming VIP, or the money expected of the customer."),
+    ] = "probability"
+    patience: Annotated[
+        float,
+        says(
+            "How much of what waiting for a later, surer look promises is waited for. 0: whoever beats the price is taken at once.",
+            ge=0,
+            lt=1,
+        ),
+    ] = 0.85
     recommended_channel: Annotated[Word, says("How the first contact should be made.")] = "email"
     online_channel: Annotated[Word, says("How, with a customer who was seen a moment ago.")] = "chat"
     online_within_minutes: Annotated[int, says("What counts as a moment ago, in minutes.", ge=0, le=1_440)] = 15
@@ -308,11 +328,60 @@ class Learning(Struct, frozen=True, kw_only=True):
     """Which model scores, and how often a new version of it is published."""
 
     champion: Annotated[
-        Literal["rule", "river"],
+        Literal["anchored", "rule", "river"],
         says(
-            "`rule`: ranks by first-order value, which real data find hard to beat; the River model learns beside it. `river`: that model scores."
+            "`anchored`: starts at the rule, which ranks by first-order value, and departs from it as evidence comes. `river`: River's pipelines. `rule`: the rule alone. Where a model has not learnt enough, or is measurably worse, the rule scores in its place."
         ),
-    ] = "rule"
+    ] = "anchored"
+    challengers: Annotated[
+        tuple[Literal["anchored", "rule", "river"], ...],
+        says("Models that score every look beside the champion. They decide nothing; scores carry what they say."),
+    ] = ("river",)
+    promotion: Annotated[
+        Literal["by_hand", "by_rule"],
+        says(
+            "Who makes a challenger champion: an operator (`maitred model promote`), or the learner, once the challenger ranks first looks better beyond doubt (the 95 % interval of the paired difference lies above zero) and second looks not worse."
+        ),
+    ] = "by_hand"
+    promote_after: Annotated[
+        int, says("Examples of first looks that a promotion by rule must rest on.", ge=100, le=2_000)
+    ] = 1_000
+    pin: Annotated[
+        str,
+        says(
+            "The version of the model that scores, whatever the learner publishes: `1841`. Empty: the newest, or the one that `maitred model rollback` went back to.",
+            pattern="^[0-9]*$",
+        ),
+    ] = ""
+    labels: Annotated[
+        Literal["wait", "early", "head_start"],
+        says(
+            "When examples teach: `wait`: once the outcome is known. `early`: at the short horizon already, weighted by what is believed. `head_start`: until the first outcomes are there, from whether customers came back. What each is worth: docs/model.md."
+        ),
+    ] = "wait"
+    learn_from_treated: Annotated[
+        bool,
+        says(
+            "Whether customers who were given an advisor teach, too. The service changes what becomes of them; in a replay of customers whom nobody served it changes nothing."
+        ),
+    ] = False
+    drift_action: Annotated[
+        Literal["report", "fall_back", "forget"],
+        says(
+            "What is done when the champion's loss has changed: `report` it only; `fall_back`: the rule scores these looks for a while; `forget`: the model lets go of what it had learnt of them."
+        ),
+    ] = "report"
+    fall_back_examples: Annotated[
+        int, says("How many examples of a kind of look that while lasts.", ge=50, le=100_000)
+    ] = 500
+    burn_in_days: Annotated[
+        int,
+        says(
+            "Warm start: who first bought within so many days of the beginning of a history may be an old customer, and teaches nothing.",
+            ge=0,
+            le=3_650,
+        ),
+    ] = 90
     snapshot_every: Annotated[
         int, says("A snapshot is published after every so many examples.", ge=1, le=1_000_000)
     ] = 200

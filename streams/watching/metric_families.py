@@ -72,7 +72,7 @@ class Families:
         )
 
         # ---- decisions -------------------------------------------------------------------------------------------
-        self.looks = counter("looks", "Looks taken.", "pool", "look")
+        self.looks = counter("looks", "Looks told, one that found no consent once more with it.", "pool", "look")
         self.refusals = counter("refusals", "Looks that led to no place, by the rule or the price.", "reason")
         self.assignments = counter("assignments", "Customers given an advisor.", "pool", "cause")
         self.withheld = counter("withheld", "Customers drawn into the control arm.", "pool")
@@ -120,9 +120,20 @@ class Families:
         self.published = gauge("snapshot_published_timestamp_seconds", "When the last snapshot was published.")
         self.auc = gauge("validation_auc", "AUC on predictions made before outcomes were known.", "kind", "model")
         self.log_loss = gauge("validation_log_loss", "Log loss on the same predictions.", "kind", "model")
-        self.difference = gauge("validation_auc_difference", "AUC of River less AUC of the rule.", "kind")
-        self.half_width = gauge("validation_auc_difference_half_width", "Of its 95 % interval.", "kind")
+        self.difference = gauge(
+            "validation_auc_difference", "AUC of a model less AUC of the rule, on the same examples.", "kind", "model"
+        )
+        self.half_width = gauge("validation_auc_difference_half_width", "Of its 95 % interval.", "kind", "model")
         self.judged = gauge("validation_examples", "Examples that were judged.", "kind", "outcome")
+        self.champion = gauge("model_champion", "1: this one scores, in the snapshot published last.", "model")
+        self.challenger = gauge("model_challenger", "1: this one scores beside it, and decides nothing.", "model")
+        self.fallback = gauge(
+            "model_fallback",
+            "1 while the rule scores these looks in the champion's place: worse, drift, or untaught yet.",
+            "kind", "why",
+        )  # fmt: skip
+        self.held = gauge("model_held", "1 while an operator or a setting holds an earlier version.")
+        self.drifts = counter("model_drifts", "Changes that detectors found.", "kind", "series", "detector")
 
         build = gauge("build_info", "What runs here; always 1.", "version", "python", "river")
         build.labels(version("maitred"), python_version(), version("river")).set(1)
@@ -132,10 +143,12 @@ class Families:
         """Partitions, pools and the model move on to other workers: what is told of them is told anew each time."""
         for metric in (
             self.lag, self.buffered, self.unready, self.capacity, self.taken, self.free, self.waiting, self.paused,
-            self.version, self.auc, self.log_loss, self.difference, self.half_width, self.judged,
+            self.version, self.auc, self.log_loss, self.difference, self.half_width, self.judged, self.champion,
+            self.challenger, self.fallback,
         ):  # fmt: skip
             metric.clear()
         self.published.set(0)
+        self.held.set(0)
 
     def raise_to(self, metric: Counter, total: int, *labels: str) -> None:
         """A counter that somebody else counts."""

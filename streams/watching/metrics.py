@@ -10,6 +10,9 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from typing import Any, Final, NamedTuple, get_args
 
+from online_models.drift import DETECTOR, told_series
+from online_models.guard import beside_the_rule, falls_back
+from online_models.validation import Comparison
 from schemas.events import (
     AdvisorAssigned,
     AssignmentEnded,
@@ -19,7 +22,7 @@ from schemas.events import (
     SnapshotPublished,
     TierChanged,
 )
-from schemas.ids import offset_of
+from schemas.ids import caused_by_record
 from schemas.records import Announcement, Batch, Output, Rejection, Reroute
 from streams.assignment.desk import CURRENT
 from streams.commit import Committed, Pieces, Step
@@ -64,6 +67,8 @@ class Metrics(Families):
             Reroute: (self.rerouted, lambda r: (r.record.topic,)),
         }
         self._scored_with: int | None = None
+        for kind, series in told_series():  # a counter that appears with its first event has not grown
+            self.drifts.labels(kind, series, DETECTOR[series])
 
     # ---- with every commit -----------------------------------------------------------------------------------------
 
@@ -81,7 +86,7 @@ class Metrics(Families):
                     metric, labels = self._tallied[kind]
                     for values, count in Tally(map(labels, told_of)).items():
                         metric.labels(*values).inc(count)
-            self.snapshots.inc(len(outputs.get(SnapshotPublished, ())))
+            self._note_snapshots(outputs.get(SnapshotPublished, ()))
             self._note_draws(outputs)
             self._note_latency(item.batch, outputs.get(CustomerScored, ()))
             if processor == "scorer":
@@ -105,6 +110,11 @@ class Metrics(Families):
             self.duplicates.labels(processor).inc(repeated)
         self.guests.inc(counts.get("guests", 0))
 
+    def _note_snapshots(self, published: Sequence[SnapshotPublished]) -> None:
+        self.snapshots.inc(len(published))
+        for drift in (drift for event in published for drift in event.drift):
+            self.drifts.labels(drift.kind, drift.series, drift.detector).inc()
+
     def _note_draws(self, outputs: Mapping[type, Sequence[Any]]) -> None:
         """First looks where a place was free: each customer counts once, and waiting, which only one arm does, not at all."""
         treated = [e for e in outputs.get(AdvisorAssigned, ()) if e.cause == "look" and e.arm == "treatment"]
@@ -119,11 +129,11 @@ class Metrics(Families):
 
         Of a history neither means much: its records are published with the times of their events.
         """
-        first = {offset_of(look.id): look for look in looks if look.look == "first"}
+        first = {look.id: look for look in looks if look.look == "first"}
         now_s = self._now_s()
         for run in batch.runs if first else ():
             for record in run.records if run.topic == "orders" else ():
-                look = first.get(record.offset)
+                look = first.get(caused_by_record(record, "CustomerScored"))
                 if look is not None:
                     if self._follows_clock or record.timestamp_ms != look.occurred_at_ms:
                         self.from_arrival.observe(max(0.0, now_s - record.timestamp_ms / 1000))
@@ -169,17 +179,29 @@ class Metrics(Families):
         assert found.snapshot is not None
         self.version.labels("learner").set(int(found.snapshot.version))
         self.published.set(found.snapshot_at_ms / 1000)
-        for kind, verdict in found.snapshot.verdicts.items():
-            self.judged.labels(kind, "vip").set(verdict.positives)
-            self.judged.labels(kind, "other").set(verdict.examples - verdict.positives)
-            if verdict.half_width >= 1:  # one of the outcomes is lacking yet
-                continue
-            self.auc.labels(kind, "rule").set(verdict.rule_auc)
-            self.auc.labels(kind, "river").set(verdict.river_auc)
-            self.log_loss.labels(kind, "rule").set(verdict.rule_log_loss)
-            self.log_loss.labels(kind, "river").set(verdict.river_log_loss)
-            self.difference.labels(kind).set(verdict.difference)
-            self.half_width.labels(kind).set(verdict.half_width)
+        for model, verdicts in beside_the_rule(found.snapshot).items():
+            for kind, verdict in verdicts.items():
+                self._read_verdict(model, kind, verdict)
+        standing = found.snapshot.standing
+        self.champion.labels(standing.champion(found.champion)).set(1)
+        for name in found.snapshot.challengers:
+            if name != standing.champion(found.champion):
+                self.challenger.labels(name).set(1)
+        for kind, why in falls_back(found.snapshot, found.champion).items():
+            self.fallback.labels(kind, why).set(1)
+        self.held.set(found.is_held)
+
+    def _read_verdict(self, model: str, kind: str, verdict: Comparison) -> None:
+        self.judged.labels(kind, "vip").set(verdict.positives)
+        self.judged.labels(kind, "other").set(verdict.examples - verdict.positives)
+        if verdict.half_width >= 1:  # one of the outcomes is lacking yet
+            return
+        self.auc.labels(kind, "rule").set(verdict.rule_auc)
+        self.auc.labels(kind, model).set(verdict.river_auc)
+        self.log_loss.labels(kind, "rule").set(verdict.rule_log_loss)
+        self.log_loss.labels(kind, model).set(verdict.river_log_loss)
+        self.difference.labels(kind, model).set(verdict.difference)
+        self.half_width.labels(kind, model).set(verdict.half_width)
 
 
 class Onlooker:

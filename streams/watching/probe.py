@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from msgspec import Struct
 
 from features.store import Store
-from online_models.learner import MODEL, SNAPSHOT
+from online_models.learner import MODEL, SNAPSHOT, Learned, recall
 from online_models.snapshots import Snapshot, unpack
 from schemas.ids import partition_of
 from streams.assembly import LEARNER_PARTITION, Station, store_of
@@ -35,8 +35,10 @@ class Findings(Struct, frozen=True):
     lag: Mapping[TopicPartition, int] = {}  # committed records not applied yet
     applied: Mapping[int, int] = {}  # by partition: the sum of its offsets, which grows with every record
     pools: Mapping[str, PoolFill] = {}
-    snapshot: Snapshot | None = None
-    snapshot_at_ms: int = 0  # when it was published
+    snapshot: Snapshot | None = None  # the one that scores
+    snapshot_at_ms: int = 0  # when the last one was published
+    champion: str = "rule"  # as configured
+    is_held: bool = False  # the last one published is not the one that scores
 
 
 class Probe:
@@ -50,19 +52,23 @@ class Probe:
         self._store: Store = store_of(station.name, settings)
         self._pools = {settings.markets.default_pool, *settings.markets.pools.values()}
         self._published = ("", 0)
+        self._learning = settings.learning
 
     def ask(self) -> Findings:
         shell = self._station.shell
         held = {*shell.assigned_partitions, *shell.stopped}
         self._store.position(min(held, default=0))  # whether it answers
         standings = self._offsets.standings(held)
-        snapshot = self._snapshot() if self._station.name == "learner" and LEARNER_PARTITION in held else None
+        is_learner = self._station.name == "learner" and LEARNER_PARTITION in held
+        snapshot, learned = self._model() if is_learner else (None, None)
         return Findings(
             lag=lag_of(standings, self._station.drained()),
             applied={p: sum(s.next_offset for (_, at), s in standings.items() if at == p) for p in held},
             pools=self._fills(held) if self._station.name == "assigner" else {},
             snapshot=snapshot,
-            snapshot_at_ms=self._published_at_ms(snapshot.version) if snapshot else 0,
+            snapshot_at_ms=self._published_at_ms(f"{snapshot.version}/{learned.taught}") if snapshot and learned else 0,
+            champion=self._learning.champion,
+            is_held=bool(self._learning.pin or (learned and learned.standing.held)),
         )
 
     def _fills(self, held: set[int]) -> dict[str, PoolFill]:
@@ -70,15 +76,16 @@ class Probe:
         seen = self._store.read({key: partition for key, partition in keys.items() if partition in held})
         return {key.removeprefix("pool/"): fill_of(decode_pool(value)) for key, (_, value) in seen.items()}
 
-    def _snapshot(self) -> Snapshot | None:
-        payload = self._store.read({SNAPSHOT: LEARNER_PARTITION})[SNAPSHOT].value
-        return unpack(payload) if payload is not None else None
+    def _model(self) -> tuple[Snapshot | None, Learned]:
+        seen = self._store.read({SNAPSHOT: LEARNER_PARTITION, MODEL: LEARNER_PARTITION})
+        payload = seen[SNAPSHOT].value
+        return unpack(payload) if payload is not None else None, recall(seen[MODEL].value)
 
-    def _published_at_ms(self, version: str) -> int:
-        """By the broker's time, looked up once for each version: it must be told after a restart, too."""
-        if self._published[0] != version:
+    def _published_at_ms(self, learnt: str) -> int:
+        """By the broker's time, looked up when something was learnt: it must be told after a restart, too."""
+        if self._published[0] != learnt:
             last = self._reader.last("snapshots", partition_of(MODEL, 1))
-            self._published = (version, last.timestamp_ms if last else 0)
+            self._published = (learnt, last.timestamp_ms if last else 0)
         return self._published[1]
 
     def close(self) -> None:

@@ -49,6 +49,7 @@ def variables() -> Iterator[dict[str, str]]:
         MAITRED_ASSIGNMENT__CONSENT="not_withdrawn",
         MAITRED_ASSIGNMENT__CONTROL_SHARE="0.3",
         MAITRED_ASSIGNMENT__EXPECTED_LOOKS="1",
+        MAITRED_ASSIGNMENT__PLANNING_WINDOW_DAYS="1",
     ) as own:
         yield own
 

@@ -37,7 +37,8 @@ POLICY = AssignmentPolicy(
     waiting_days=4,
     waiting_limit=3,
     planning_window_days=6,
-    expected_looks=5,
+    expected_looks=1,
+    expected_weight_days=60,
     recent_looks=12,
     contacts_kept=4,
 )

@@ -1,6 +1,6 @@
 """The naive twin of profiles and vectors: it keeps the raw events and works everything out from them when asked."""
 
-from math import cos, exp, log, pi, sin
+from math import cos, exp, log, pi, sin, sqrt
 
 from features.money import Rates
 from schemas.events import ItemsReturned, OrderPlaced, PageBrowsed
@@ -258,7 +258,18 @@ def around(order: OrderPlaced, rates: Rates, spreads: dict[str, tuple[float, flo
         "spend_in_shop": place("shop"),
         "spend_in_market": place(order.market if order.market in spreads else "shop"),
         "is_known_market": float(order.market in spreads),
+        "basket_value": basket_value(order, spreads),
     }
+
+
+def basket_value(order: OrderPlaced, spreads: dict[str, tuple[float, float]]) -> float:
+    """Of the twenty articles that most was paid for, what is known under `sku <name>`."""
+    paid = sorted((-line.quantity * line.unit_price_minor, line.sku) for line in order.lines)
+    skus: list[str] = []
+    for _, sku in paid:
+        if sku not in skus and len(skus) < 20:
+            skus.append(sku)
+    return sum(spreads.get(f"sku {sku}", (0.0, 0.0))[0] for sku in skus) / sqrt(len(skus))
 
 
 def gross(order: OrderPlaced, rates: Rates) -> int:

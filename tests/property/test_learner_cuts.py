@@ -11,7 +11,7 @@ from schemas.events import ExampleReady
 from schemas.records import Batch, Run, State
 from tests.unit.test_learner import example, records
 
-POLICY = LearnPolicy(snapshot_every=7)
+POLICY = LearnPolicy(snapshot_every=5)
 
 
 def lessons(seed, count):

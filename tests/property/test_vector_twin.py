@@ -22,7 +22,7 @@ from features.profile import (
     next_spend_expiry_ms,
     orders_count,
 )
-from features.vector import FEATURES, SINCE_FEATURES, Reference, Spread, first_vector, since_vector
+from features.vector import FEATURES, SINCE_FEATURES, Encoding, Reference, Spread, first_vector, since_vector
 from schemas.events import ItemsReturned, OrderLine, OrderPlaced, PageBrowsed, ReturnLine
 from tests.property.naive_customer import NaiveBrowser, NaiveCustomer
 from tests.property.naive_windows import DAYS
@@ -31,8 +31,9 @@ NOW_MS = 1_760_000_000_000
 RATES = Rates("EUR", {"GBP": 1_170_001})
 HORIZONS_DAYS = (30, 180)
 HORIZONS_MS = tuple(days * DAYS for days in HORIZONS_DAYS)
-SPREADS = {"shop": (4.0, 1.5), "DE": (4.5, 1.0), "IT": (4.5, 0.0)}
-REFERENCE = Reference(Spread(4.0, 1.5), {"DE": Spread(4.5, 1.0), "IT": Spread(4.5, 0.0)})
+SPREADS = {"shop": (4.0, 1.5), "DE": (4.5, 1.0), "IT": (4.5, 0.0), "sku a": (0.5, 0.0), "sku b": (-0.25, 0.0)}
+ENCODING = Encoding({"a": 0.5, "b": -0.25})
+REFERENCE = Reference(Spread(4.0, 1.5), {"DE": Spread(4.5, 1.0), "IT": Spread(4.5, 0.0)}, ENCODING)
 
 times = st.one_of(
     *(st.integers(NOW_MS - limit_ms, NOW_MS) for limit_ms in (600_000, DAYS // 3, 40 * DAYS, 200 * DAYS, 600 * DAYS)),

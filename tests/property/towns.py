@@ -22,6 +22,7 @@ from schemas.events import (
 )
 from schemas.ids import partition_of
 from schemas.records import Announcement, Batch, Record, Run, Seen, State
+from streams.assignment import AssignmentPolicy
 from streams.door import subject_of
 from streams.processors import Assigner, Processor, Scorer
 from tests.property.assignment_worlds import DAY_MS, HOUR_MS, START_MS
@@ -36,9 +37,9 @@ HEARD = ("privacy", "scores", "assignments")
 
 
 class Town:
-    def __init__(self, partitions: int) -> None:
+    def __init__(self, partitions: int, assigning: AssignmentPolicy = ASSIGNING) -> None:
         policy = replace(SCORING, partitions=partitions, pools=MARKETS, decide_from_ms=0)
-        scorer, assigner = Scorer(policy, "rule-1", lambda: Seen(0, None)), Assigner(ASSIGNING, partitions)
+        scorer, assigner = Scorer(policy, "rule-1", lambda: Seen(0, None)), Assigner(assigning, partitions)
         self.processors: tuple[Processor, ...] = (scorer, assigner)
         self.partitions, self.now_ms, self.watermark_ms = partitions, START_MS, 0
         self.stores = {processor.name: MemoryStore() for processor in self.processors}
@@ -109,7 +110,7 @@ class Town:
             for name, store in self.stores.items()
             for number in range(self.partitions)
             for key, value in store.contents(number).items()
-            if "c#" in key or b"c#" in value
+            if any(who in key or who.encode() in value for who in CUSTOMERS)
         ]
 
 

@@ -1,32 +1,20 @@
-"""A fault-free run of the core over a batch log: what should have come of it, rebuilt from what subscribers can read.
+"""A fault-free run of the core over a world's batch logs: what should have come of it, as `maitred verify` recomputes it.
 
-Each entry is decided anew, from the records, watermarks and model it names, and from the values of other partitions as of
-the entries it names. Comparing the outcome with a world's is `verdict.py`'s work.
+Comparing the outcome with a world's is `verdict.py`'s work.
 """
 
 from collections import defaultdict
 from collections.abc import Iterator, Mapping
-from typing import NamedTuple
 
-from features.store import MemoryStore, Position
+from features.store import MemoryStore
 from schemas.events import BatchCommitted
-from schemas.records import Batch, Decision, Record, Run, Seen, State
-from streams.commit import batch_entry
-from streams.log import Message, OutMessage
+from streams.log import Message
 from streams.messages import Wire
-from streams.setting_aside import exclude, undigested
+from streams.processors import Processor
+from streams.verify.recomputing import Recomputing, Step
 from tests.simulation.parts import Role, read
 from tests.simulation.shop import REGISTRY
 from tests.simulation.world import World
-
-
-class Step(NamedTuple):
-    """One entry of the batch log, decided anew."""
-
-    role: str
-    entry: BatchCommitted
-    decision: Decision
-    messages: list[OutMessage]
 
 
 def committed(world: World, topic: str, partition: int) -> list[Message]:
@@ -38,6 +26,26 @@ def events(world: World, topic: str) -> Iterator[object]:
         yield from map(read, committed(world, topic, partition))
 
 
+class WorldReads:
+    """A world's topics, as a subscriber reads them."""
+
+    def __init__(self, world: World) -> None:
+        self._world = world
+        self._read: dict[tuple[str, int], list[Message]] = {}
+
+    def _all(self, topic: str, partition: int) -> list[Message]:
+        if (topic, partition) not in self._read:
+            self._read[topic, partition] = committed(self._world, topic, partition)
+        return self._read[topic, partition]
+
+    def read(self, topic: str, partition: int, from_offset: int) -> Iterator[Message]:
+        return (message for message in self._all(topic, partition) if message.offset >= from_offset)
+
+    def bounds(self, topic: str, partition: int) -> tuple[int, int]:
+        messages = self._all(topic, partition)
+        return 0, messages[-1].offset + 1 if messages else 0
+
+
 class StuckError(Exception):
     pass
 
@@ -47,71 +55,35 @@ class Replay:
 
     def __init__(self, world: World, role: Role) -> None:
         self.world, self.role = world, role
-        self.store = MemoryStore()
-        self._past: dict[tuple[int, str], list[tuple[int, bytes | None]]] = defaultdict(list)
-        self._wire = Wire(f"/{world.settings.namespace}/{role.name}", world.plan.topics.__getitem__, REGISTRY.schema_id)
         self._processor = role.make({name: MemoryStore() for name in world.shared.memories})
         self._take_model = role.models(lambda topic: events(world, topic))
-        self._records = {
-            (topic, p): {m.offset: m for m in committed(world, topic, p)}
-            for topic in role.sources
-            for p in range(role.partitions)
-        }
 
     def run(self, logs: Mapping[int, list[BatchCommitted]]) -> list[Step]:
+        wire = Wire(
+            f"/{self.world.settings.namespace}/{self.role.name}", self.world.plan.topics.__getitem__, REGISTRY.schema_id
+        )
+        core = Recomputing(self.role.name, self._decider, WorldReads(self.world), read, wire, _wanted(logs))
+        self.store = core.store
         waiting = {p: entries for p, entries in logs.items() if entries}
         steps = []
         while waiting:
-            ready = [p for p, entries in waiting.items() if self._is_ready(entries[0])]
+            ready = [p for p, entries in waiting.items() if core.is_ready(entries[0])]
             if not ready:
                 raise StuckError(f"{self.role.name}: reads refer to entries that never were")
             for partition in ready:
-                steps.append(self._step(waiting[partition][0]))
+                steps.append(core.step(waiting[partition][0]))
                 if not (rest := waiting.pop(partition)[1:]):
                     continue
                 waiting[partition] = rest
         return steps
 
-    def _is_ready(self, entry: BatchCommitted) -> bool:
-        return all(self.store.position(read.partition).entry >= read.entry for read in entry.reads)
-
-    def _step(self, entry: BatchCommitted) -> Step:
-        batch = self._batch(entry)
+    def _decider(self, entry: BatchCommitted) -> Processor:
         self._take_model(self._processor, entry)
-        decision = self._processor.decide(self._state(batch, entry), batch)
-        after = Position(entry.entry + 1)
-        self.store.apply(entry.partition, entry.entry, after, decision.writes)
-        for write in decision.writes:
-            self._past[entry.partition, write.key].append((entry.entry + 1, write.value))
-        messages = [self._wire.output(output) for output in decision.outputs]
-        messages.append(self._wire.batch_entry(batch_entry(self.role.name, batch, decision)))
-        return Step(self.role.name, entry, decision, messages)
+        return self._processor
 
-    def _batch(self, entry: BatchCommitted) -> Batch:
-        runs = tuple(
-            Run(
-                run.topic,
-                tuple(self._read(run.topic, entry.partition, run.from_offset, run.to_offset)),
-                run.watermark_ms,
-            )
-            for run in entry.sequence
-        )
-        faults = {(e.topic, e.offset): undigested(e.error) for e in entry.excluded}
-        return exclude(Batch(entry.partition, entry.entry, runs), faults)
 
-    def _read(self, topic: str, partition: int, first: int, last: int) -> Iterator[Record]:
-        for offset in range(first, last + 1):
-            if (message := self._records[topic, partition].get(offset)) is not None:
-                yield Record(*message, read(message))
-
-    def _state(self, batch: Batch, entry: BatchCommitted) -> State:
-        needs = self._processor.needs(batch)
-        due = self.store.load(batch.partition, (), needs.due_by_ms).due
-        keys = needs.keys | self._processor.companions(key for _, key in due)
-        loaded = self.store.load(batch.partition, keys, needs.due_by_ms)
-        outside = {r.key: Seen(r.entry, self._as_of(r.partition, r.key, r.entry)) for r in entry.reads}
-        return State(loaded.values, outside, loaded.due)
-
-    def _as_of(self, partition: int, key: str, entry: int) -> bytes | None:
-        values = [value for at, value in self._past[partition, key] if at <= entry]
-        return values[-1] if values else None
+def _wanted(logs: Mapping[int, list[BatchCommitted]]) -> dict[int, frozenset[str]]:
+    wanted: dict[int, set[str]] = defaultdict(set)
+    for read_outside in (r for entries in logs.values() for entry in entries for r in entry.reads):
+        wanted[read_outside.partition].add(read_outside.key)
+    return {partition: frozenset(keys) for partition, keys in wanted.items()}

@@ -10,7 +10,8 @@ from features.store import MemoryStore
 from schemas.events import BatchCommitted
 from streams.log import Message
 from streams.messages import read_change
-from tests.simulation.fault_free import Replay, Step, StuckError, committed
+from streams.verify.recomputing import Step
+from tests.simulation.fault_free import Replay, StuckError, committed
 from tests.simulation.parts import Role, read_entry
 from tests.simulation.world import World
 

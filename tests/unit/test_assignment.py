@@ -9,7 +9,9 @@ from streams.assignment.pools import Advisor
 from streams.assignment.services import shard_keys
 from tests.property.assignment_worlds import DAY_MS, HOUR_MS, START_MS, World, record, roster, scored, standing
 
-POLICY = AssignmentPolicy(version="policy", control_share=0, expected_looks=1, waiting_limit=2)  # any score passes
+POLICY = AssignmentPolicy(
+    version="policy", control_share=0, expected_looks=1, expected_weight_days=14, waiting_limit=2
+)  # any score passes
 
 
 def open_world(*advisors, policy=POLICY, **entry):
@@ -92,7 +94,9 @@ def test_rules_come_first(look, refusal):
 
 def test_opt_out_takes_unknown_for_granted():
     """Where consent is asked for afterwards, only withdrawal forbids."""
-    world = open_world("ada", policy=AssignmentPolicy(control_share=0, expected_looks=1, consent="opt_out"))
+    world = open_world(
+        "ada", policy=AssignmentPolicy(control_share=0, expected_looks=1, expected_weight_days=14, consent="opt_out")
+    )
     assert whose(world.tell(scored("c", START_MS, 0.9, consent="unknown"))) == [("c", "ada", "look")]
     assert world.tell(scored("d", START_MS, 0.9, consent="withdrawn")) == []
 
@@ -135,7 +139,9 @@ def test_the_arm_sticks_and_has_its_share():
 
 def test_control_is_withheld_once_with_the_advisor_it_would_have_been():
     """Of the control arm one announcement is made, however often it passes; nobody is assigned."""
-    world = open_world("ada", policy=AssignmentPolicy(control_share=1_000_000, expected_looks=1))
+    world = open_world(
+        "ada", policy=AssignmentPolicy(control_share=1_000_000, expected_looks=1, expected_weight_days=14)
+    )
     (said,) = world.tell(scored("c", START_MS, 0.4))
     assert isinstance(said, AssignmentWithheld)
     assert (said.would_be_advisor_id, said.was_free, said.propensity) == ("ada", True, 0.0)
@@ -145,7 +151,7 @@ def test_control_is_withheld_once_with_the_advisor_it_would_have_been():
 
 def test_control_says_when_no_advisor_was_free():
     """Then it names the one whose turn it would have been."""
-    policy = AssignmentPolicy(control_share=1_000_000, expected_looks=1)
+    policy = AssignmentPolicy(control_share=1_000_000, expected_looks=1, expected_weight_days=14)
     world = open_world("ada", policy=policy, daily_intake=1)
     world.tell(standing("w", START_MS, "wish_manual"))
     (said,) = world.tell(scored("c", START_MS, 0.4))
@@ -271,7 +277,7 @@ def test_never_means_never_until_a_person_says_otherwise():
 
 def test_an_erased_customer_leaves_nothing_behind():
     """Neither served, nor waiting, nor resting, nor in control is their name anywhere in the state."""
-    control = AssignmentPolicy(control_share=1_000_000, expected_looks=1)
+    control = AssignmentPolicy(control_share=1_000_000, expected_looks=1, expected_weight_days=14)
     for policy, capacity in ((POLICY, 5), (POLICY, 0), (control, 5)):
         world = open_world("ada", policy=policy, capacity=capacity)
         world.tell(scored("secret", START_MS, 0.9))

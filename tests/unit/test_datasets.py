@@ -1,6 +1,8 @@
 """Public data sets become events without a row unaccounted for: on handmade tables always, on the real files where they are."""
 
 import os
+import sys
+from collections import Counter
 from datetime import datetime
 from pathlib import Path
 
@@ -8,11 +10,14 @@ import msgspec
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from msgspec.structs import replace
 
 from schemas.codec import Schemas, event_id, read_event
 from schemas.registry import FileRegistry
 from streams.datasets import DATASETS
-from streams.datasets.dataset import DatasetError, Tally
+from streams.datasets.cdnow import of_text
+from streams.datasets.dataset import DatasetError, Tally, installed_file
+from streams.datasets.preset import load_with
 
 REPO = Path(__file__).resolve().parents[2]
 REAL = Path(os.environ.get("MAITRED_DATA", REPO.parent / "shared" / "data"))
@@ -226,9 +231,35 @@ def test_equal_views_are_events_of_their_own_and_unknown_kinds_are_left_out(tmp_
 
 
 @pytest.mark.parametrize("name", DATASETS)
-def test_a_missing_file_is_named(tmp_path, name):
-    with pytest.raises(DatasetError, match=DATASETS[name].files[0]):
-        list(DATASETS[name].events(tmp_path, Tally()))
+def test_a_missing_file_is_named_with_the_cure(tmp_path, name):
+    dataset = replace(DATASETS[name], package="")
+    with pytest.raises(DatasetError, match=f"{dataset.files[0]}: expected a file of {name}, got none; .*--data"):
+        dataset.found(tmp_path)
+    with pytest.raises(DatasetError, match=f"{name}: .*--data"):
+        dataset.found(None)
+
+
+def test_cdnow_is_found_in_an_installed_package_which_is_not_imported(tmp_path):
+    if installed_file("lifetimes", "lifetimes/datasets/CDNOW_master.txt") is None:
+        pytest.skip("needs the package lifetimes")
+    assert [path.name for path in DATASETS["cdnow"].found(tmp_path)] == ["CDNOW_master.txt"]
+    sent, tally = told("cdnow", tmp_path)
+    assert (tally.rows, len(sent)) == (69_659, 67_591)
+    assert "lifetimes" not in sys.modules
+    if (REAL / DATASETS["cdnow"].files[0]).exists():
+        assert sent == told("cdnow", REAL)[0]
+
+
+def test_a_file_of_a_package_that_is_not_installed_or_has_none_such_is_not_there():
+    assert installed_file("no-such-package", "x.txt") is None
+    assert installed_file("msgspec", "msgspec/no-such-file") is None
+
+
+def test_text_with_other_columns_is_told(tmp_path):
+    path = tmp_path / "CDNOW_master.txt"
+    path.write_text(" customer date\n 1 19970101\n")
+    with pytest.raises(DatasetError, match=r"expected columns date, customer_id, .* got customer, date"):
+        list(of_text(path))
 
 
 def test_a_missing_column_is_named(tmp_path):
@@ -241,6 +272,53 @@ def test_a_missing_column_is_named(tmp_path):
 def test_a_data_set_says_where_it_is_from_and_what_it_lacks(name):
     dataset = DATASETS[name]
     assert all((dataset.title, dataset.source, dataset.licence, dataset.files, dataset.lacks))
+
+
+# ---- presets -------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", DATASETS)
+def test_a_preset_makes_settings_that_hold_together_at_every_horizon(name):
+    preset = DATASETS[name].preset
+    for horizon in (None, *preset.horizons):
+        settings = load_with(preset, None, {}, horizon)
+        assert settings.scoring.horizon_days == (horizon or preset.main_horizon_days)
+    assert preset.because
+
+
+def test_the_presets_say_what_was_decided_beforehand():
+    retail, cdnow = (load_with(DATASETS[name].preset, None, {}) for name in ("online-retail-ii", "cdnow"))
+    assert (retail.money.base, retail.scoring.vip_amount_minor, str(retail.scoring.decide_from)) == (
+        "GBP",
+        119_900,
+        "2010-03-01",
+    )
+    assert (cdnow.money.base, cdnow.scoring.decide_from, cdnow.scoring.outcomes_days) == ("USD", None, (30, 180))
+    assert load_with(DATASETS["cdnow"].preset, None, {}, 30).scoring.outcomes_days == (30,)
+
+
+@pytest.mark.parametrize(("horizon", "amount_minor"), [(180, 9_420), (30, 2_614)])
+def test_the_amount_of_cdnow_is_the_top_tenth_of_the_first_60_percent_of_customers(horizon, amount_minor):
+    sent, _ = told("cdnow", REAL)
+    first: dict[str, int] = {}
+    after = Counter[str]()
+    for _, order in sent:
+        at_ms = first.setdefault(order.customer_id, order.occurred_at_ms)
+        if 0 < order.occurred_at_ms - at_ms <= horizon * 86_400_000:
+            after[order.customer_id] += sum(l.quantity * l.unit_price_minor for l in order.lines)
+    customers = sorted(first, key=lambda customer: (first[customer], customer))
+    outcomes = sorted(after[customer] for customer in customers[: len(customers) * 6 // 10])
+    assert abs(outcomes[len(outcomes) * 9 // 10] - amount_minor) <= 20  # prices of one disc are rounded to a cent
+
+
+def test_what_the_file_and_the_environment_set_goes_before_the_preset_but_not_repeated_defaults(tmp_path):
+    path, preset = tmp_path / "maitred.toml", DATASETS["online-retail-ii"].preset
+    path.write_text('partitions = 12\n[money]\nbase = "EUR"\nrates = {EUR = 1.0}\n[scoring]\nvip_amount_minor = 5\n')
+    settings = load_with(preset, path, {"MAITRED_SCORING__DECIDE_FROM": "2010-05-01"})
+    assert (settings.partitions, settings.money.base, settings.scoring.vip_amount_minor) == (12, "GBP", 5)
+    assert str(settings.scoring.decide_from) == "2010-05-01"
+    path.write_text('[scoring]\nvip_tier = "gold"\n')
+    assert load_with(preset, path, {}).scoring.vip_amount_minor is None
 
 
 # ---- the real files ------------------------------------------------------------------------------------------------
@@ -258,7 +336,9 @@ COUNTS = {
 
 @pytest.mark.parametrize("name", DATASETS)
 def test_the_real_files_give_valid_events_in_order_each_with_an_id_of_its_own(name):
-    if not all((REAL / file).exists() for file in DATASETS[name].files):
+    try:
+        DATASETS[name].found(REAL)
+    except DatasetError:
         pytest.skip(f"needs the files of {name}; set MAITRED_DATA")
     tally, schemas = Tally(), Schemas(FileRegistry())
     reached_ms, ids = 0, set()

@@ -35,6 +35,14 @@ def test_looks_are_counted_by_kind(observer: Observer) -> None:
     assert (counts["scores"], counts["first_purchases"], counts["second_looks"]) == (3, 2, 1)
 
 
+def test_a_look_told_again_is_no_other_first_purchase(observer: Observer) -> None:
+    """Nor a second look: consent came after it."""
+    for look in (scored("a", 0.1, consent="unknown"), scored("a", 0.3)):
+        observer.take(look, 1.0)
+    counts = observer.glance(9.0).counts
+    assert counts == {"scores": 1, "first_purchases": 1}
+
+
 def test_a_mind_is_changed_by_ten_points(observer: Observer) -> None:
     """Against the look before, not against the first."""
     looks = [scored("a", 0.10), scored("a", 0.19, "day_7"), scored("a", 0.30, "order"), scored("a", 0.15, "return")]

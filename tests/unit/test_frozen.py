@@ -3,7 +3,8 @@
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from features.frozen import CATEGORIES_KEPT, SKUS_KEPT, FrozenLook, Looks, decode_looks, encode_looks, new_looks
+from features.frozen import FrozenLook, Looks, decode_looks, encode_looks, new_looks
+from features.vector import CATEGORIES_KEPT, SKUS_KEPT
 from schemas.events import OrderLine, OrderPlaced
 
 floats = st.one_of(st.just(0.0), st.just(1.0), st.floats(width=32, allow_nan=False).map(lambda value: value + 0.0))
@@ -25,7 +26,8 @@ def looks(draw):
         )
         for number in range(1, draw(st.integers(1, 6)))
     ]
-    return Looks("c1", tuple(draw(st.lists(st.text(max_size=5), max_size=3))), ("coats",), taken)
+    skus = tuple(draw(st.lists(st.text(max_size=5), max_size=3)))
+    return Looks("c1", skus, ("coats",), taken, draw(st.integers(0, 2)))
 
 
 @given(looks())

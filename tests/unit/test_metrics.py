@@ -3,11 +3,22 @@
 import pytest
 from msgspec.structs import replace
 
+from online_models.champions import Standing
 from online_models.model import load_model
+from online_models.pipelines import start
 from online_models.rule import Rule
 from online_models.snapshots import Snapshot
 from online_models.validation import Comparison
-from schemas.events import AdvisorAssigned, AssignmentWithheld, Brief, OrderLine, OrderPlaced
+from schemas.events import (
+    AdvisorAssigned,
+    AssignmentWithheld,
+    Brief,
+    CustomerScored,
+    Drift,
+    OrderLine,
+    OrderPlaced,
+    SnapshotPublished,
+)
 from schemas.records import Announcement, Batch, Decision, Fault, Record, Run, State
 from streams import engine
 from streams.assignment.pools import Advisor, Pool
@@ -55,6 +66,15 @@ def test_a_first_purchase_is_a_record_a_look_and_a_latency(metrics):
     assert value(metrics, "maitred_batch_records_sum", processor="scorer") == 2
     assert value(metrics, "maitred_decision_from_event_seconds_sum") == 4.0
     assert value(metrics, "maitred_decision_from_arrival_seconds_sum") == pytest.approx(3.9)
+
+
+def test_a_look_told_again_is_no_latency(metrics):
+    """It is the consent's, whatever order lies at the same offset."""
+    item = committed(order(1, "c-1"))
+    (look,) = (output for output in item.decision.outputs if isinstance(output.event, CustomerScored))
+    again = look._replace(event=replace(look.event, id="privacy/0/0/CustomerScored/0", occurred_at_ms=0))
+    metrics.note("scorer", [Committed(item.batch, replace(item.decision, outputs=(look, again)))])
+    assert value(metrics, "maitred_decision_from_event_seconds_sum") == 2.0
 
 
 def test_time_that_follows_the_records_has_no_age():
@@ -174,14 +194,47 @@ def test_the_model_is_told_beside_the_rule_once_it_can_be_judged(metrics):
     assert value(metrics, "maitred_snapshot_version", processor="learner") == 1841
     assert value(metrics, "maitred_snapshot_published_timestamp_seconds") == AT_MS / 1000
     assert value(metrics, "maitred_validation_auc", kind="first", model="river") == 0.74
-    assert value(metrics, "maitred_validation_auc_difference", kind="first") == 0.04
+    assert value(metrics, "maitred_validation_auc_difference", kind="first", model="river") == 0.04
     assert value(metrics, "maitred_validation_auc", kind="second", model="rule") is None
     assert value(metrics, "maitred_validation_examples", kind="second", outcome="other") == 10
     metrics.scrape([reading()], [])  # the learner is with another worker now, who tells it
     assert value(metrics, "maitred_snapshot_version", processor="learner") is None
     assert value(metrics, "maitred_snapshot_published_timestamp_seconds") == 0
     assert value(metrics, "maitred_validation_auc", kind="first", model="river") is None
-    assert value(metrics, "maitred_validation_auc_difference", kind="first") is None
+    assert value(metrics, "maitred_validation_auc_difference", kind="first", model="river") is None
+
+
+def test_who_scores_is_told_and_where_the_rule_does_instead(metrics):
+    """The champion, who scores beside it, and the kinds of look where the guard or drift keeps it from scoring."""
+    worse = Comparison(examples=900, positives=60, difference=-0.04, half_width=0.03)
+    snapshot = Snapshot(
+        version="1841", examples_seen=900, spec="", river_version="", features_version="", rule=Rule(),
+        river={kind: start(kind) for kind in ("first", "second")}, challengers=("river", "anchored"),
+        guards={"second": worse}, standing=Standing(promoted="anchored", fallen_back={"first": 12}),
+    )  # fmt: skip
+    metrics.scrape([reading(Findings(snapshot=snapshot, champion="river", is_held=True))], [])
+    assert value(metrics, "maitred_model_champion", model="anchored") == 1
+    assert value(metrics, "maitred_model_champion", model="river") is None
+    assert value(metrics, "maitred_model_challenger", model="river") == 1
+    assert value(metrics, "maitred_model_challenger", model="anchored") is None
+    assert value(metrics, "maitred_model_fallback", kind="first", why="drift") == 1
+    assert value(metrics, "maitred_model_fallback", kind="second", why="untaught") == 1
+    assert value(metrics, "maitred_model_held") == 1
+    metrics.scrape([reading()], [])
+    assert value(metrics, "maitred_model_champion", model="anchored") is None
+    assert value(metrics, "maitred_model_held") == 0
+
+
+def test_drift_is_counted_as_it_is_published(metrics):
+    found = Drift(kind="first", series="loss", detector="ADWIN", before=0.2, after=0.4, occurred_at_ms=AT_MS)
+    event = SnapshotPublished(
+        id="e", version="7", occurred_at_ms=AT_MS, examples_seen=8, spec="", river_version="", features_version="",
+        payload=b"", checksum="", drift=(found, found),
+    )  # fmt: skip
+    decision = Decision(writes=(), outputs=(Announcement("snapshots", "model", event),))
+    metrics.note("learner", [Committed(Batch(0, 0, (Run("examples", (), AT_MS),)), decision)])
+    assert value(metrics, "maitred_model_drifts_total", kind="first", series="loss", detector="ADWIN") == 2
+    assert value(metrics, "maitred_snapshots_total") == 1
 
 
 def test_only_active_advisors_who_are_there_have_free_places():
@@ -205,6 +258,7 @@ def test_names_follow_prometheus():
         assert not any(unit in family.name for unit in ("_ms", "_minutes", "_percent")), family.name
         assert set(family.labels) <= {
             "processor", "topic", "type", "step", "pool", "look", "reason", "cause", "experiment", "arm", "tier", "change",
-            "horizon_days", "vip", "class", "kind", "partition", "model", "outcome", "version", "python", "river",
+            "horizon_days", "vip", "class", "kind", "partition", "model", "outcome", "version", "python", "river", "why", "series",
+            "detector",
         }  # fmt: skip
         assert family.says.endswith(".") or ":" in family.says, family.name

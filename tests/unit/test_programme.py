@@ -22,7 +22,7 @@ from tests.property.assignment_worlds import (
 )
 from tests.unit.test_assignment import POLICY, contact, ends, open_world, whose
 
-CONTROL = AssignmentPolicy(version="policy", control_share=1_000_000, expected_looks=1)
+CONTROL = AssignmentPolicy(version="policy", control_share=1_000_000, expected_looks=1, expected_weight_days=14)
 
 
 def away(from_days, until_days):
@@ -303,7 +303,7 @@ def test_nothing_goes_over_to_who_is_served_or_must_not_be(what):
     """The service of the account that ended is over, and the place goes to who waits."""
     world = open_world("ada", "bo", capacity=1)
     world.tell(scored("former", START_MS, 0.5))
-    world.tell(scored("new", START_MS, 0.5) if what == "served" else standing("new", START_MS, what))
+    world.tell(scored("new", START_MS, 0.6) if what == "served" else standing("new", START_MS, what))
     world.tell(roster("bo", START_MS, capacity=1), standing("w", START_MS, "wish_manual", advisor_id="ada"))
     said = world.tell(merged("former", "new"))
     assert ends(said) == [("former", "merged")]
@@ -312,7 +312,9 @@ def test_nothing_goes_over_to_who_is_served_or_must_not_be(what):
 
 def test_neither_arm_nor_rest_part_a_customer_and_their_advisor():
     """A survivor in control or at rest goes on with the other account's advisor; afterwards they are in control still."""
-    halves = AssignmentPolicy(version="policy", control_share=500_000, expected_looks=1, rest_days=0)
+    halves = AssignmentPolicy(
+        version="policy", control_share=500_000, expected_looks=1, expected_weight_days=14, rest_days=0
+    )
     names = [f"c{n}" for n in range(40)]
     treated = next(name for name in names if not is_control("advisors", name, 500_000))
     control = next(name for name in names if is_control("advisors", name, 500_000))
@@ -343,7 +345,10 @@ def test_a_wish_that_waits_in_vain_does_not_end_a_rest():
 def test_a_full_queue_turns_nobody_away_for_whom_a_place_has_opened():
     """A day begins with a look that has to wait its turn: who waited overnight is not dropped for it, but served."""
     world = open_world(
-        "ada", capacity=9, daily_intake=2, policy=AssignmentPolicy(waiting_limit=1, control_share=0, expected_looks=1)
+        "ada",
+        capacity=9,
+        daily_intake=2,
+        policy=AssignmentPolicy(waiting_limit=1, control_share=0, expected_looks=1, expected_weight_days=14),
     )
     world.tell(*(scored(who, START_MS, 0.5) for who in "abc"))
     assert world.counts["waiting"] == 1
@@ -352,7 +357,9 @@ def test_a_full_queue_turns_nobody_away_for_whom_a_place_has_opened():
 
 def test_a_hand_over_changes_nothing_where_the_room_that_opened_is_anothers():
     """Bo's place of the new day is for who waited for it overnight; the customer keeps the advisor they have."""
-    world = open_world("ada", capacity=1, policy=AssignmentPolicy(control_share=0, expected_looks=1))
+    world = open_world(
+        "ada", capacity=1, policy=AssignmentPolicy(control_share=0, expected_looks=1, expected_weight_days=14)
+    )
     world.tell(roster("bo", START_MS, capacity=9, daily_intake=1))
     for who, advisor in (("hers", "ada"), ("today", "bo")):
         world.tell(standing(who, START_MS, "wish_manual", advisor_id=advisor))

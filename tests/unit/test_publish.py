@@ -21,6 +21,7 @@ from sinks.kafka import KafkaPublisher
 from streams.door import Admitted, admit
 from streams.event_files import EventFileError, read_files
 from streams.publish import Form, key_of, paced, publish
+from streams.topics import partition_count
 
 PARTITIONS = 4
 LINE = {"sku": "a", "quantity": 1, "unit_price_minor": 500}
@@ -139,8 +140,10 @@ SAMPLES = [
     {"type": "PoolChanged", "pool": "north", "occurred_at_ms": 1_300_000_000_000, "status": "paused"},
     {"type": "RelationImported", "relation_id": "r1", "customer_id": "13085", "advisor_id": "a1", "pool": "north",
      "occurred_at_ms": 1_300_000_000_000},
+    {"type": "ModelChosen", "choice_id": "m1", "occurred_at_ms": 1_300_000_000_000, "choice": "promoted", "model": "rule"},
 ]  # fmt: skip
-KEYS = ["13085", "v7", "o3", "13085", "v7", "13085", "13085", "13085", "north", "north", "13085", "north", "north"]
+KEYS = ["13085", "v7", "o3", "13085", "v7", "13085", "13085", "13085", "north", "north", "13085", "north", "north",
+        "model"]  # fmt: skip
 TOPICS = ["orders"] * 3 + [
     "returns",
     "browse",
@@ -152,6 +155,7 @@ TOPICS = ["orders"] * 3 + [
     "privacy",
     "roster",
     "contacts",
+    "examples",
 ]
 
 
@@ -169,7 +173,8 @@ def test_each_event_goes_to_its_topic_with_its_key_on_its_partition(tmp_path):
     sent, records, summary = published(tmp_path)
     assert [key_of(event) for _, event in sent] == KEYS
     assert [(topic, partition, key) for topic, partition, key, *_ in records] == [
-        (f"shop.{topic}", partition_of(key, PARTITIONS), key.encode()) for topic, key in zip(TOPICS, KEYS, strict=True)
+        (f"shop.{topic}", partition_of(key, partition_count(topic, PARTITIONS)), key.encode())
+        for topic, key in zip(TOPICS, KEYS, strict=True)
     ]
     assert summary.total == len(SAMPLES)
     assert summary.currencies == {"EUR": 4}
@@ -179,7 +184,7 @@ def test_no_record_has_to_be_rerouted_by_who_reads_it(tmp_path):
     sent, records, _ = published(tmp_path)
     for (topic, event), (_, partition, key, value, *_) in zip(sent, records, strict=True):
         record = Record(topic, partition, 0, 0, key, value, (), event)
-        assert admit(record, partition, PARTITIONS) == Admitted(record, event)
+        assert admit(record, partition, partition_count(topic, PARTITIONS)) == Admitted(record, event)
 
 
 @pytest.mark.parametrize("encoding", ["avro", "json"])

@@ -3,7 +3,7 @@ from random import Random
 
 import pytest
 
-from online_models.validation import WINDOW, Comparison, Pair, Ring, compare
+from online_models.validation import WINDOW, Comparison, Pair, Ring, Told, compare
 
 
 def naive_auc(pairs, which):
@@ -62,9 +62,10 @@ def test_without_both_outcomes_there_is_no_verdict():
 
 def test_the_ring_keeps_the_last_window():
     """Extending it in pieces or at once gives the same bytes; it never grows beyond its window."""
-    pairs = [Pair(n / 4_096, 1 - n / 4_096, n % 7 == 0) for n in range(WINDOW + 100)]
-    whole, pieces = Ring().extended(pairs), Ring()
-    for pair in pairs:
-        pieces = pieces.extended([pair])
+    told = [Told(n / 4_096, 1 - n / 4_096, 0.5, n % 7 == 0) for n in range(WINDOW + 100)]
+    whole, pieces = Ring().extended(told), Ring()
+    for each in told:
+        pieces = pieces.extended([each])
     assert whole == pieces
-    assert whole.pairs() == pairs[-WINDOW:]
+    assert whole.told() == told[-WINDOW:]
+    assert whole.pairs("anchored") == [Pair(each.rule, each.anchored, each.outcome) for each in told[-WINDOW:]]

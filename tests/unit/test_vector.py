@@ -68,7 +68,7 @@ def test_there_are_enough_features_and_no_name_twice() -> None:
 
 def test_the_version_names_the_features_and_their_order() -> None:
     """If this fails, models learnt on the old features can't read the new ones: a release, not a refactoring."""
-    assert FEATURES_VERSION == "1718a36c"
+    assert FEATURES_VERSION == "34dfb10e"
 
 
 def test_the_features_models_ask_for_by_name_are_there() -> None:
@@ -106,8 +106,10 @@ def test_an_unknown_channel_is_other() -> None:
 def test_spend_is_placed_among_first_orders_of_the_shop_and_the_market() -> None:
     reference = Reference(Spread(math.log1p(100), 0.5), {"DE": Spread(math.log1p(100) - 1, 2.0)})
     known, abroad = (first(new_profile("c1", AT_MS), order(market=market), reference) for market in ("DE", "FR"))
-    assert (known["spend_in_shop"], known["spend_in_market"], known["is_known_market"]) == (0, 0.5, 1)
-    assert (abroad["spend_in_shop"], abroad["spend_in_market"], abroad["is_known_market"]) == (0, 0, 0)
+    close = {"abs": 1e-6}  # log first spend is a 32-bit float by then
+    assert (known["spend_in_shop"], known["spend_in_market"]) == pytest.approx((0, 0.5), **close)
+    assert (abroad["spend_in_shop"], abroad["spend_in_market"]) == pytest.approx((0, 0), **close)
+    assert (known["is_known_market"], abroad["is_known_market"]) == (1, 0)
     assert first(new_profile("c1", AT_MS), order())["spend_in_market"] == 0
 
 

@@ -1,0 +1,74 @@
+"""Processors as they were when they decided an entry; and which records of a topic are whose."""
+
+from collections.abc import Sequence
+
+from schemas.events import BatchCommitted
+from schemas.records import Seen
+from streams.log import Message
+from streams.messages import REJECTED, REROUTED_FROM
+from streams.policies import assignment_policy, learn_policy, scoring_policy
+from streams.processors import Assigner, Learner, Processor, Scorer
+from streams.settings import Settings, policy_version
+from streams.verify.given import CannotVerify
+from streams.verify.models import Models
+
+SOURCES = {"scorer": Scorer.sources, "assigner": Assigner.sources, "learner": Learner.sources}
+OUTPUTS = {
+    "scorer": ("scores", "tier-changes", "examples"),
+    "assigner": ("assignments",),
+    "learner": ("snapshots",),
+}
+COMPACTED = frozenset({"current-assignments"})  # what it holds follows from `assignments`
+
+ALSO_BY_OPERATORS = frozenset({"examples"})  # warm starts, and who is to score
+
+
+def written_by(processor: str) -> tuple[str, ...]:
+    """The topics a processor writes to: its own, its sources (what it sends on), and those all write to."""
+    return (*OUTPUTS[processor], f"{processor}.batch-log", *SOURCES[processor], REJECTED)
+
+
+def is_written_by(processor: str, message: Message, namespace: str) -> bool:
+    headers = dict(message.headers)
+    if message.topic == REJECTED:
+        return headers.get("rejected_topic", b"").decode() in SOURCES[processor]
+    is_from_us = headers.get("ce_source", b"").startswith(f"/{namespace}/{processor}/".encode())
+    if message.topic in SOURCES[processor]:
+        return REROUTED_FROM in headers or is_from_us
+    if message.topic in ALSO_BY_OPERATORS:
+        return is_from_us
+    return REROUTED_FROM not in headers
+
+
+class Deciders:
+    """Gives each entry the processor that decided it: by the policy and the model that it names."""
+
+    def __init__(self, name: str, settings: Sequence[Settings], models: Models) -> None:
+        self._name, self._models = name, models
+        self._settings = {policy_version(each): each for each in settings}
+        self._made: dict[str, Processor] = {}
+
+    def of(self, entry: BatchCommitted) -> Processor:
+        """Raises `CannotVerify` where the settings or the model of then are not known."""
+        settings = self._settings.get(entry.policy_version)
+        if settings is None:
+            raise CannotVerify(
+                f"{entry.id}: decided by policy {entry.policy_version}, these settings are policy "
+                f"{' or '.join(self._settings)}; name the settings of then, too: --settings FILE, once for each"
+            )
+        if entry.policy_version not in self._made:
+            self._made[entry.policy_version] = _processor(self._name, settings)
+        processor = self._made[entry.policy_version]
+        if isinstance(processor, Scorer):
+            processor.model = self._models.of(entry.model_version, settings.learning.champion)
+        return processor
+
+
+def _processor(name: str, settings: Settings) -> Processor:
+    match name:
+        case "scorer":
+            return Scorer(scoring_policy(settings), settings.learning.champion, lambda: Seen(0, None))
+        case "assigner":
+            return Assigner(assignment_policy(settings), settings.partitions)
+        case _:
+            return Learner(learn_policy(settings))

@@ -14,19 +14,18 @@ from msgspec import Struct, field
 
 from features.redis_store import RedisStore
 from features.store import Store
-from schemas.codec import Schemas, read_event
-from schemas.errors import SequenceBroken
-from schemas.events import BatchCommitted, Event
-from schemas.records import Fault, Seen
+from schemas.codec import Schemas
+from schemas.records import Seen
 from schemas.registry import Registry, open_registry
 from streams.commit import Committed, Committer, Watch
 from streams.intake import Intake
 from streams.kafka.client import kafka_config
 from streams.kafka.log import KafkaLog
-from streams.log import Clock, Log, Message, TopicPartition
-from streams.messages import BATCH_LOG, Wire
+from streams.log import Clock, Log, TopicPartition
+from streams.messages import Wire
 from streams.policies import assignment_policy, intake_policy, learn_policy, scoring_policy
 from streams.processors import Assigner, Learner, Processor, Scorer
+from streams.reading import entry_reader, event_reader
 from streams.recovery import Recovery
 from streams.settings import Settings
 from streams.shell import Shell
@@ -94,30 +93,11 @@ def station(
         schema_id=cache(registry.schema_id),  # asked for with every output
     )
     schemas = Schemas(registry)
-    intake = Intake(processor.sources, reader(schemas), intake_policy(settings))
+    intake = Intake(processor.sources, event_reader(schemas), intake_policy(settings))
     names = wire.batch_log(processor.name), wire.changelog(processor.name)
     recovery = Recovery(processor.name, log, store, *names, entry_reader(schemas), clock)
     committer = Committer(processor, log, store, wire, clock, watch)
     return Station(processor.name, Shell(intake, committer, recovery, log, clock))
-
-
-def reader(schemas: Schemas) -> Callable[[Message], Event | Fault]:
-    def read(message: Message) -> Event | Fault:
-        return read_event(message.topic, message.value, message.headers, schemas, message.timestamp_ms)
-
-    return read
-
-
-def entry_reader(schemas: Schemas) -> Callable[[Message], BatchCommitted]:
-    def read(message: Message) -> BatchCommitted:
-        entry = read_event(BATCH_LOG, message.value, message.headers, schemas, message.timestamp_ms)
-        if not isinstance(entry, BatchCommitted):
-            raise SequenceBroken(
-                f"{message.topic}[{message.partition}]@{message.offset}: not a batch log entry: {entry}"
-            )
-        return entry
-
-    return read
 
 
 def processor_of(name: str, settings: Settings) -> Processor:

@@ -7,7 +7,7 @@ Who asks may have lost the partition without knowing, while its new owner goes o
 raised as unavailability, to be asked again, and never applied.
 """
 
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Collection, Iterator
 
 from msgspec import Struct
 
@@ -15,14 +15,12 @@ from features.store import NOWHERE, UNFINISHED, Applied, Position, Store
 from schemas.errors import BrokenPromise, LogUnavailable, SequenceBroken, StoreAhead, StoreUnavailable
 from schemas.events import BatchCommitted
 from schemas.records import Write
-from streams.log import Clock, Log, Message
+from streams.log import Clock, Log
 from streams.messages import Change, read_change
+from streams.reading import EntryReader
 
 TOMBSTONES_KEPT_MS = 5 * 86_400_000  # well within the changelog's delete.retention.ms of seven days
 WRITES_AT_ONCE = 5_000
-
-
-EntryReader = Callable[[Message], BatchCommitted]
 
 
 class Standing(Struct, frozen=True):

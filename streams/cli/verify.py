@@ -47,12 +47,11 @@ def verify_command(
     it can't be told; records, snapshots or settings that the decisions rest on are not there. A worker may run meanwhile.
     """
     from schemas.codec import Schemas
-    from streams.assembly import reader
     from streams.kafka.client import kafka_config
     from streams.kafka.reader import KafkaReader
-    from streams.verify import verify
+    from streams.reading import event_reader
     from streams.verify.telling import told
-    from streams.verify.verifying import PROCESSORS
+    from streams.verify.verifying import PROCESSORS, verify
 
     settings = load_settings(config)
     registry = registry_of(settings)
@@ -72,7 +71,7 @@ def verify_command(
         raise typer.Exit(CANNOT) from error
     finally:
         kafka.close()
-    differences = [told(difference, reader(Schemas(registry))) for difference in verdict.differences]
+    differences = [told(difference, event_reader(Schemas(registry))) for difference in verdict.differences]
     if as_json:
         put({**_counts(verdict), "is_equal": verdict.is_equal, "differences": differences})
     else:

@@ -20,7 +20,7 @@ from schemas.events import BatchCommitted, Event, EventForwarded, ProfileMoved
 from schemas.records import Batch, Fault, Seen, State
 from schemas.registry import Registry
 from streams import engine
-from streams.assembly import entry_reader, reader
+from streams.reading import EventReader, entry_reader, event_reader
 from streams.replay.fold import Folded, Progress
 from streams.replay.households import Household
 from streams.replay.moments import MOMENT_SCHEMA, GivenMoment, Moment, Row, row_of, table_of
@@ -30,7 +30,7 @@ from streams.replay.spending import encode_spending
 from streams.scoring.policy import Policy
 from streams.scoring.working import VISITOR, Working
 from streams.verify.batch_logs import BatchLogs
-from streams.verify.cursors import Cursor, ReadEvent, Reads
+from streams.verify.cursors import Cursor, Reads
 from streams.verify.given import Given, Past
 
 SCORER, ASSIGNMENTS = "scorer", "assignments"
@@ -100,7 +100,7 @@ def fold_recorded(
     """The moments of a namespace, in recorded order. Raises `CannotVerify` where records or entries were not kept."""
     schemas, rows = Schemas(registry), list[Row]()
     logs, counts = BatchLogs(reads, SCORER, partitions, entry_reader(schemas)), Counter[str]()
-    past, given = Past(logs.wanted()), Given(reads, reader(schemas))
+    past, given = Past(logs.wanted()), Given(reads, event_reader(schemas))
     shared: Spent = {}
     taking = [RecordedPartition(p, policy, lambda m: rows.append(row_of(m)), past, shared) for p in range(partitions)]
     start_ms, end_ms = None, 0
@@ -115,7 +115,7 @@ def fold_recorded(
         progress("recorded", logs.done, logs.total)
     for partition in taking:
         counts.update(partition.counts)
-    rows += [row_of(moment) for moment in _given(reads, partitions, reader(schemas))]
+    rows += [row_of(moment) for moment in _given(reads, partitions, event_reader(schemas))]
     spent = sorted((each.customer_id, encode_spending(each)) for partition in taking for each in partition.spent())
     rows.sort(key=itemgetter(0, 1, 2, 3))
     folder.mkdir(parents=True, exist_ok=True)
@@ -135,7 +135,7 @@ def fold_recorded(
     )
 
 
-def _given(reads: Reads, partitions: int, read: ReadEvent) -> Iterator[GivenMoment]:
+def _given(reads: Reads, partitions: int, read: EventReader) -> Iterator[GivenMoment]:
     """What the namespace's topics say to the assigner, by event time."""
     found: list[tuple[int, str, int, int, GivenEvent]] = []
     for topic in ("roster", "contacts"):

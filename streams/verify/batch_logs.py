@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
 from schemas.events import BatchCommitted
-from streams.recovery import EntryReader
+from streams.reading import EntryReader
 from streams.verify.cursors import Cursor, Reads
 from streams.verify.given import CannotVerify, Wanted
 

@@ -1,17 +1,13 @@
 """Reading many partitions by turns with one reader: each a cursor that goes on page by page."""
 
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from itertools import islice
 from typing import Protocol
 
-from schemas.events import Event
-from schemas.records import Fault
 from streams.log import Message
 
 PAGE = 5_000
-
-ReadEvent = Callable[[Message], Event | Fault]  # what a record's bytes say
 
 
 class Reads(Protocol):

@@ -7,8 +7,9 @@ from schemas.errors import MaitredError
 from schemas.events import BatchCommitted, SequenceRun
 from schemas.records import Batch, Record, Run, Seen
 from streams.log import Message
+from streams.reading import EventReader
 from streams.setting_aside import exclude, undigested
-from streams.verify.cursors import Cursor, ReadEvent, Reads
+from streams.verify.cursors import Cursor, Reads
 
 Wanted = Mapping[int, frozenset[str]]  # by partition: keys that other partitions read
 
@@ -20,7 +21,7 @@ class CannotVerify(MaitredError):
 class Given:
     """Gives the batch of each entry, from the source topics. Entries of a partition must come in their order."""
 
-    def __init__(self, reads: Reads, read: ReadEvent) -> None:
+    def __init__(self, reads: Reads, read: EventReader) -> None:
         self._reads, self._read = reads, read
         self._cursors: dict[tuple[str, int], Cursor] = {}
         self.passed_over: list[Message] = []  # records of the sources that lie in no applied range

@@ -4,7 +4,8 @@ from functools import lru_cache
 
 from online_models.model import Model, load_model
 from schemas.events import SnapshotPublished
-from streams.verify.cursors import Cursor, ReadEvent, Reads
+from streams.reading import EventReader
+from streams.verify.cursors import Cursor, Reads
 from streams.verify.given import CannotVerify
 
 SNAPSHOTS = "snapshots"
@@ -13,7 +14,7 @@ SNAPSHOTS = "snapshots"
 class Models:
     """Finds a model by its version. Only where each snapshot lies is kept, and the last few of them."""
 
-    def __init__(self, reads: Reads, read: ReadEvent) -> None:
+    def __init__(self, reads: Reads, read: EventReader) -> None:
         self._reads, self._read = reads, read
         self._cursor = Cursor(reads, SNAPSHOTS, 0)
         self._offsets: dict[str, int] = {}

@@ -14,7 +14,8 @@ from streams.commit import batch_entry
 from streams.log import OutMessage
 from streams.messages import Wire
 from streams.processors import Processor
-from streams.verify.cursors import ReadEvent, Reads
+from streams.reading import EventReader
+from streams.verify.cursors import Reads
 from streams.verify.given import Given, Past, Wanted
 
 ProcessorOf = Callable[[BatchCommitted], Processor]  # as it was when it decided an entry: its policy and its model
@@ -33,7 +34,7 @@ class Recomputing:
     """The core of one processor over its batch logs. Entries of a partition must come in their order."""
 
     def __init__(
-        self, name: str, processor_of: ProcessorOf, reads: Reads, read: ReadEvent, wire: Wire, wanted: Wanted
+        self, name: str, processor_of: ProcessorOf, reads: Reads, read: EventReader, wire: Wire, wanted: Wanted
     ) -> None:
         self.name, self.store = name, MemoryStore()
         self._processor_of, self._wire = processor_of, wire

@@ -8,14 +8,14 @@ from msgspec import to_builtins
 from schemas.records import Fault
 from streams.log import Headers, Message, OutMessage
 from streams.messages import BATCH_LOG, REJECTED
-from streams.verify.cursors import ReadEvent
+from streams.reading import EventReader
 from streams.verify.matching import Difference
 
 SHORTENED = 300  # letters of a value
 MOST_FIELDS = 20
 
 
-def told(difference: Difference, read: ReadEvent) -> str:
+def told(difference: Difference, read: EventReader) -> str:
     """Several lines, for people."""
     return "\n".join([_headline(difference), *(f"  {line}" for line in _sides(difference, read))])
 
@@ -39,7 +39,7 @@ def _headline(difference: Difference) -> str:
             return f"{place}: the state after {difference.origin} is another"
 
 
-def _sides(difference: Difference, read: ReadEvent) -> Iterator[str]:
+def _sides(difference: Difference, read: EventReader) -> Iterator[str]:
     if difference.note:
         yield _short(difference.note)
     recomputed, found = difference.recomputed, difference.found
@@ -71,7 +71,7 @@ def _as_lying(message: OutMessage, at: Message | None = None) -> Message:
     return Message(message.topic, message.partition, offset, timestamp_ms, message.key, message.value, message.headers)
 
 
-def _fields(message: Message, read: ReadEvent) -> dict[str, object]:
+def _fields(message: Message, read: EventReader) -> dict[str, object]:
     is_entry = message.topic.endswith(f".{BATCH_LOG}")
     event = read(message._replace(topic=BATCH_LOG) if is_entry else message)
     if isinstance(event, Fault) or message.topic == REJECTED:

@@ -16,9 +16,9 @@ from msgspec import Struct, field
 from schemas.codec import Schemas
 from schemas.events import BatchCommitted
 from schemas.registry import Registry
-from streams.assembly import entry_reader, reader
 from streams.log import Message, TopicPartition
 from streams.messages import Wire
+from streams.reading import entry_reader, event_reader
 from streams.settings import Settings
 from streams.topics import partition_count
 from streams.verify.batch_logs import BatchLogs
@@ -88,8 +88,8 @@ class _Comparing:
         wire = Wire(f"/{now.namespace}/{name}", self._count, cache(registry.schema_id))
         self._places = {place: self._matching(place, now) for place in self._written()}  # their ends first
         self._logs = BatchLogs(reads, name, self.partitions, entry_reader(schemas))
-        deciders = Deciders(name, settings, Models(reads, reader(schemas)))
-        self._core = Recomputing(name, deciders.of, reads, reader(schemas), wire, self._logs.wanted())
+        deciders = Deciders(name, settings, Models(reads, event_reader(schemas)))
+        self._core = Recomputing(name, deciders.of, reads, event_reader(schemas), wire, self._logs.wanted())
         self._said: Counter[int] = Counter()
 
     def _written(self) -> list[TopicPartition]:

@@ -6,8 +6,8 @@ from typing import NamedTuple
 from features.store import Store
 from schemas.codec import Schemas
 from schemas.events import BatchCommitted
-from streams.assembly import entry_reader, reader
 from streams.processors import Processor
+from streams.reading import entry_reader, event_reader
 from streams.settings import Settings
 from streams.shell import Shell
 from streams.topics import TOPICS
@@ -17,7 +17,7 @@ from tests.simulation.simulated_log import SimulatedLog
 
 Events = Callable[[str], Iterable[object]]
 
-read = reader(Schemas(REGISTRY))
+read = event_reader(Schemas(REGISTRY))
 read_entry = entry_reader(Schemas(REGISTRY))
 
 

@@ -8,9 +8,10 @@ from msgspec.structs import replace
 
 from streams.log import Message
 from streams.settings import Settings
-from streams.verify import CannotVerify, Verdict, verify
+from streams.verify.given import CannotVerify
 from streams.verify.matching import Difference
 from streams.verify.telling import told
+from streams.verify.verifying import Verdict, verify
 from tests.simulation.fault_free import WorldReads
 from tests.simulation.parts import read
 from tests.simulation.plans import maitred_plan

@@ -9,13 +9,16 @@ from collections.abc import Iterable
 from itertools import pairwise
 from os.path import commonprefix
 from struct import pack, unpack
+from typing import Final
 
 import msgspec
 from msgspec import Struct
 
 from features.profile import GRANTED
-from features.vector import Basket, basket_of
+from features.vector import FEATURES_VERSION, Basket, basket_of
 from schemas.events import OrderPlaced
+
+UNTOLD: Final = "34dfb10e"  # the features of looks that were frozen before looks told which
 
 
 class FrozenLook(Struct, frozen=True):
@@ -33,7 +36,8 @@ class FrozenLook(Struct, frozen=True):
 class Looks(Struct):
     """A customer's looks, with what the first basket held: different SKUs, categories and brands, the dearest first.
 
-    `consent` is what the last look found; kept from before it was written down, it counts as granted.
+    `consent` is what the last look found; kept from before it was written down, it counts as granted. Vectors over other
+    features than this release's give their examples as they are; nothing can be added to them (`is_current`).
     """
 
     customer_id: str
@@ -42,6 +46,12 @@ class Looks(Struct):
     looks: list[FrozenLook] = []
     consent: int = GRANTED
     brands: tuple[str, ...] = ()
+    features_version: str = FEATURES_VERSION
+
+    @property
+    def is_current(self) -> bool:
+        """Whether today's models know the places of its vectors."""
+        return self.features_version == FEATURES_VERSION
 
     def basket(self, market: str) -> Basket:
         return Basket(market, self.skus, self.categories, self.brands)
@@ -74,6 +84,7 @@ class _Packed(Struct, frozen=True, array_like=True):
     looks: tuple[_PackedLook, ...]
     consent: int = GRANTED
     brands: tuple[str, ...] = ()
+    features_version: str = UNTOLD
 
 
 _encoder = msgspec.msgpack.Encoder()
@@ -90,7 +101,8 @@ def encode_looks(looks: Looks) -> bytes:
     )
     numbers = pack(f"<{len(places)}f", *places)
     basket = looks.customer_id, looks.skus, looks.categories
-    return _encoder.encode(_Packed(*basket, versions, numbers, packed, looks.consent, looks.brands))
+    found = looks.consent, looks.brands, looks.features_version
+    return _encoder.encode(_Packed(*basket, versions, numbers, packed, *found))
 
 
 def decode_looks(packed: bytes) -> Looks:
@@ -102,7 +114,8 @@ def decode_looks(packed: bytes) -> Looks:
         look_id = (looks[-1].id[: look.id_like] if looks else "") + look.id
         version = known.versions[look.version]
         looks.append(FrozenLook(look.look, look.number, look.at_ms, look.score, version, vector, look_id))
-    return Looks(known.customer_id, known.skus, known.categories, looks, known.consent, known.brands)
+    basket = known.customer_id, known.skus, known.categories
+    return Looks(*basket, looks, known.consent, known.brands, known.features_version)
 
 
 def _places(vectors: Iterable[tuple[float, ...]]) -> dict[float, int]:

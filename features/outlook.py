@@ -26,26 +26,31 @@ def outlook(profile: Profile, as_of_ms: int, window_ms: int, ahead_ms: int) -> O
     until = as_of_ms // MINUTE_MS
     now = orders = soon = 0
     oldest = oldest_shorter = None
-    for tiles, is_bought in ((profile.purchases.tiles(), True), (profile.returns.tiles(), False)):
-        for start, _, sums in tiles:
-            if start < since:
-                break
-            if start <= until:
-                minor = _bought(sums) if is_bought else -_at(sums, REFUND)
-                now += minor
-                soon += minor if start >= since_soon else 0
-                orders += sums[ORDERS] if is_bought else 0
-            oldest = start if oldest is None or start < oldest else oldest
-            if start >= since_shorter and (oldest_shorter is None or start < oldest_shorter):
-                oldest_shorter = start
+    for start, _, sums in profile.purchases.tiles():
+        if start < since:
+            break
+        if start <= until:
+            # net; tiles leave trailing zeros out
+            bought = sums[GROSS] if len(sums) == ITEMS + 1 else _at(sums, GROSS) - _at(sums, DISCOUNT)
+            now += bought
+            orders += sums[ORDERS]
+            if start >= since_soon:
+                soon += bought
+        oldest = start  # they come newest first
+        if start >= since_shorter:
+            oldest_shorter = start
+    for start, _, sums in profile.returns.tiles():
+        if start < since:
+            break
+        if start <= until:
+            sent_back = _at(sums, REFUND)
+            now -= sent_back
+            if start >= since_soon:
+                soon -= sent_back
+        oldest = start if oldest is None or start < oldest else oldest
+        if start >= since_shorter and (oldest_shorter is None or start < oldest_shorter):
+            oldest_shorter = start
     return Outlook(now, orders, soon, _expiry_ms(oldest, window), _expiry_ms(oldest_shorter, shorter))
-
-
-def _bought(sums: Sequence[int]) -> int:
-    """Net minor units. Tiles leave trailing zeros out."""
-    if len(sums) == ITEMS + 1:
-        return sums[GROSS]
-    return _at(sums, GROSS) - _at(sums, DISCOUNT)
 
 
 def _at(sums: Sequence[int], measure: int) -> int:

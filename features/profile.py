@@ -6,6 +6,7 @@ mean and what is announced is the engine's business: it keeps its notes in the p
 Amounts are in base minor units, and purchases and returns stay apart: who returns is active.
 """
 
+from bisect import insort
 from collections.abc import Iterable
 from hashlib import blake2b
 from math import log1p
@@ -238,10 +239,12 @@ def order_amounts(order: OrderPlaced, rates: Rates) -> Amounts:
     """What an order comes to. A line's discount never exceeds the line, an order never `MOST_MINOR`."""
     items = gross = discount = 0
     for line in order.lines:
-        value = line.quantity * line.unit_price_minor
-        items += line.quantity
+        quantity = line.quantity
+        value = quantity * line.unit_price_minor
+        items += quantity
         gross += value
-        discount += min(line.discount_minor, value)
+        if line.discount_minor:  # of few
+            discount += min(line.discount_minor, value)
     gross = min(rates.to_base(gross, order.currency), MOST_MINOR)
     return Amounts(items, gross, min(rates.to_base(discount, order.currency), gross))
 
@@ -434,14 +437,16 @@ def next_due(profile: Profile) -> int | None:
 
 def remind(profile: Profile, due_ms: int, kind: str) -> None:
     """Have something done when time has come."""
-    profile.pending = sorted([*profile.pending, Pending(due_ms, kind)])
+    profile.pending = [*profile.pending]  # whoever holds the list sees no change
+    insort(profile.pending, Pending(due_ms, kind))
 
 
 def remind_once(profile: Profile, due_ms: int | None, kind: str) -> None:
     """The same, in place of any earlier reminder of this kind; None: no more."""
-    profile.pending = [item for item in profile.pending if item.kind != kind]
+    pending = [item for item in profile.pending if item.kind != kind]
     if due_ms is not None:
-        remind(profile, due_ms, kind)
+        insort(pending, Pending(due_ms, kind))
+    profile.pending = pending
 
 
 def take_pending(profile: Profile) -> Pending:

@@ -50,6 +50,7 @@ HOUR_MS: Final = 60 * MINUTE_MS
 SKUS_KEPT: Final = 20
 CATEGORIES_KEPT: Final = 3
 BRANDS_KEPT: Final = 3
+LONGEST_NAME: Final = 32  # characters of a SKU where thousands are kept
 UNIT_MINOR: Final = 100  # amounts are counted in hundreds of minor units: a scale, whatever the currency
 COUNTED: Final = {"views": VIEWS, "dwell": DWELL, "carts": CARTS, "sessions": SESSIONS}
 COUNTED_LATELY: Final = {"views": VIEWS, "carts": CARTS, "sessions": SESSIONS}
@@ -126,6 +127,17 @@ def basket_of(order: OrderPlaced) -> Basket:
     )
 
 
+def name_of(sku: str) -> str:
+    """What an article is called where thousands are kept: itself, or a digest where that is long.
+
+    >>> name_of("85123A"), name_of("85123A" * 10)
+    ('85123A', 'ba937652c77eefd1d6e1ee8b3db1a3dc')
+    """
+    if len(sku) <= LONGEST_NAME and sku.isascii():
+        return sku
+    return blake2b(sku.encode(), digest_size=LONGEST_NAME // 2).hexdigest()
+
+
 class Encoding(Struct, frozen=True):
     """What became of earlier customers whose first order held an article, as one number for each; unknown ones say 0."""
 
@@ -136,7 +148,7 @@ class Encoding(Struct, frozen=True):
         known = self.skus
         if not known or not basket.skus:
             return 0.0
-        return sum([known.get(sku, 0.0) for sku in basket.skus]) / sqrt(len(basket.skus))
+        return sum([known.get(name_of(sku), 0.0) for sku in basket.skus]) / sqrt(len(basket.skus))
 
 
 class Reference(Struct, frozen=True):

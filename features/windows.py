@@ -15,6 +15,7 @@ newest one don't pay for the others. What is counted is `profile.py`'s to say.
 """
 
 from collections.abc import Iterable, Iterator, Sequence
+from functools import lru_cache
 from operator import itemgetter
 from typing import ClassVar, Final, Literal, NamedTuple
 
@@ -154,6 +155,7 @@ def trimmed(amounts: list[int]) -> list[int]:
     return amounts
 
 
+@lru_cache(maxsize=256)
 def grain(plan: Plan, window: int) -> int:
     """The width of the tiles that may stand at a window's far edge."""
     return next((level.width for level in plan if level.keep > window), EVER)

@@ -32,7 +32,7 @@ from online_models.rule import (
     SPEND,
     Rule,
 )
-from online_models.value import Value
+from online_models.value import Value, value
 
 ANCHORED: Final = "anchored-1"
 BASKET: Final = FEATURES.index("basket_value")
@@ -69,7 +69,7 @@ class Departure(Struct, array_like=True):
     weights: Belief  # of an intercept of its own and of the features
     calibration: Belief  # of base and slope
     means: list[float]
-    value: Value = field(default_factory=Value)
+    value: Value
 
 
 def departure(look: str) -> Departure:
@@ -80,6 +80,7 @@ def departure(look: str) -> Departure:
         belief((base, *(0.0 for _ in features)), variances),
         belief((base, 1.0), (BASE_VARIANCE, SLOPE_VARIANCE)),
         [0.0 for _ in features],
+        value(look),
     )
 
 

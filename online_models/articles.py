@@ -5,7 +5,8 @@ let expect, in log units, is noted for each article it held. An article says the
 customers had been as expected; a basket says the sum over its articles by the root of their number (`features.vector.Encoding`).
 Nothing is said before `TOLD_AFTER` outcomes.
 
-Catalogues change, memory does not grow: at `KEPT` articles the one goes that no new customer has bought for longest.
+Catalogues change, memory does not grow: at `KEPT` articles the one goes that no new customer has bought for longest, and a
+long SKU is kept by its digest, so that a snapshot always fits in a record.
 """
 
 from collections.abc import Sequence
@@ -14,7 +15,7 @@ from typing import Final
 
 from msgspec import Struct, field
 
-from features.vector import UNIT_MINOR, Encoding
+from features.vector import UNIT_MINOR, Encoding, name_of
 from online_models.bayes import Belief, belief, learn_amount
 
 PSEUDO: Final = 30
@@ -23,7 +24,7 @@ KEPT: Final = 8_192
 
 
 class Articles(Struct, array_like=True):
-    """Sums of residuals and numbers of customers by SKU, the one bought longest ago first."""
+    """Sums of residuals and numbers of customers by name of the SKU, the one bought longest ago first."""
 
     outcomes: int = 0
     expectation: Belief = field(default_factory=lambda: belief((0.0, 0.0, 0.0), (1.0, 1.0, 1.0)))
@@ -37,9 +38,9 @@ class Articles(Struct, array_like=True):
         learn_amount(self.expectation, x, amount)
         self.outcomes += 1
         notes = self.notes
-        for sku in skus:
-            total, count = notes.pop(sku, (0.0, 0))
-            notes[sku] = total + residual, count + 1
+        for name in map(name_of, skus):
+            total, count = notes.pop(name, (0.0, 0))
+            notes[name] = total + residual, count + 1
         while len(notes) > KEPT:
             del notes[next(iter(notes))]
 

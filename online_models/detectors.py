@@ -1,17 +1,31 @@
 """River's drift detectors, by name. What they are shown and when stands in `drift.py`."""
 
 from collections.abc import Callable, Iterable, Mapping
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
-from river import drift
+if TYPE_CHECKING:
+    from river import drift
 
 ADWIN: Final = "ADWIN"
 PAGE_HINKLEY: Final = "PageHinkley"
 CONFIDENCE: Final = 0.0002  # ten series are watched, each over and over
 
-_MAKERS: Final[Mapping[str, Callable[[], drift.ADWIN | drift.PageHinkley]]] = {
-    ADWIN: lambda: drift.ADWIN(delta=CONFIDENCE),  # type: ignore[no-untyped-call]  # River's own is untyped
-    PAGE_HINKLEY: lambda: drift.PageHinkley(delta=0.01, threshold=5.0, mode="up"),
+
+def _adwin() -> "drift.ADWIN":
+    from river import drift  # noqa: PLC0415  # River takes seconds to import
+
+    return drift.ADWIN(delta=CONFIDENCE)  # type: ignore[no-untyped-call]  # River's own is untyped
+
+
+def _page_hinkley() -> "drift.PageHinkley":
+    from river import drift  # noqa: PLC0415  # as above
+
+    return drift.PageHinkley(delta=0.01, threshold=5.0, mode="up")
+
+
+_MAKERS: Final[Mapping[str, "Callable[[], drift.ADWIN | drift.PageHinkley]"]] = {
+    ADWIN: _adwin,
+    PAGE_HINKLEY: _page_hinkley,
 }
 
 

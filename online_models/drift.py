@@ -115,6 +115,15 @@ class Lookout(Struct, array_like=True):
         return told
 
 
+def has_worsened(drift: Drift) -> bool:
+    """Whether the champion may have to answer for a change: it loses more than before, and where the rule is beside it, more
+    than the rule. That it loses less is told as well, and nothing is to be done about it.
+    """
+    if drift.series not in OF_THE_MODEL or drift.after <= drift.before:
+        return False
+    return drift.series != LOSS_OVER_RULE or drift.after > 0
+
+
 def loss(predicted: float, *, outcome: bool) -> float:
     """Log loss of one prediction.
 

@@ -35,7 +35,7 @@ class AnchoredLogistic(base.Classifier):
     >>> for _ in range(50):
     ...     model.learn_one({"spend": 2.0}, False)
     >>> round(model.predict_proba_one({"spend": 2.0})[True], 3)
-    0.063
+    0.075
 
     """
 

@@ -18,7 +18,8 @@ honest as a label, and thin: the base of the scores, not their ranking, suffers 
 from collections import Counter
 from collections.abc import Mapping
 from functools import cached_property
-from typing import Final, Literal
+from math import isfinite
+from typing import TYPE_CHECKING, Final, Literal
 
 from msgspec import Struct, field
 from msgspec.msgpack import Decoder, Encoder
@@ -27,16 +28,19 @@ from features.vector import FEATURES_VERSION
 from online_models import champions
 from online_models.anchored import Anchored
 from online_models.champions import Standing, proved_better, refuse
-from online_models.drift import OF_THE_MODEL, Lookout
+from online_models.drift import Lookout, has_worsened
 from online_models.label_policies import STRATEGIES, Horizons, LabelPolicy, Lesson, Memory
-from online_models.model import MODELS, kind_of
-from online_models.pipelines import NAMES, RIVER_VERSION, SPEC, Pipeline, resume, start
+from online_models.model import MODELS, kind_of, refuse_unusable
+from online_models.pipelines import NAMES, RIVER_VERSION, SPEC, resume, start
 from online_models.rule import LOOKS, Rule
 from online_models.snapshots import Parameters, Snapshot, checksum_of, pack, refuse_payload
-from online_models.validation import Ring, Told, compare
+from online_models.validation import Ring, Told, compare, compare_each
 from schemas.events import ExampleReady, ModelChosen, SnapshotPublished
 from schemas.ids import caused_by_record
-from schemas.records import Announcement, Batch, Decision, Needs, Output, Record, Rejection, State, Write
+from schemas.records import Announcement, Batch, Decision, Fault, Needs, Output, Record, Rejection, State, Write
+
+if TYPE_CHECKING:
+    from online_models.river_pipeline import Pipeline
 
 MODEL: Final = "model"
 SNAPSHOT: Final = "snapshot"
@@ -104,6 +108,21 @@ def recall(value: bytes | None) -> Learned:
     return Learned(seen=learned.seen, taught=learned.taught, rule=learned.rule, standing=learned.standing)
 
 
+class Progress(Struct, array_like=True):
+    """How far the learner has come: what `Learned` begins with, read without the rest."""
+
+    features_version: str
+    seen: int
+    taught: int
+
+
+def may_teach(example: ExampleReady, policy: LearnPolicy) -> bool:
+    """False: it will change nothing, whatever was learnt before, and leads to no snapshot."""
+    if example.horizon_days == policy.horizon_days or policy.labels != "wait":
+        return True
+    return example.look == "first" and example.horizon_days == policy.reference_days
+
+
 class _Student:
     """One kind of look: a pipeline, and the predictions made in this batch."""
 
@@ -112,7 +131,7 @@ class _Student:
         self._told: list[Told] = []
 
     @cached_property
-    def _pipeline(self) -> Pipeline:
+    def _pipeline(self) -> "Pipeline":
         return resume(self._kind, self._learned.river[self._kind])
 
     def practise(self, example: ExampleReady, lesson: Lesson, *, knows_amount: bool = True) -> None:
@@ -150,6 +169,15 @@ class _Student:
             self._told = []
 
 
+def _malformed(example: ExampleReady) -> Fault | None:
+    """Why nothing can be learnt from an example, if nothing can: one wrong number would stay in the model for ever."""
+    got, count = example.features, len(NAMES[kind_of(example.look)])
+    if len(got) == count and isfinite(sum(got)):
+        return None
+    told = f"{len(got)} of them" + ("" if len(got) != count else ", not all finite")
+    return Fault("invalid", "features", f"{count} finite numbers", told, "leave the writing of examples to the scorer")
+
+
 class _Lesson:
     """One batch being learnt."""
 
@@ -165,6 +193,9 @@ class _Lesson:
         self.learned.seen += 1
         if example.features_version != FEATURES_VERSION or example.look not in LOOKS:
             self.counts["examples_of_other_features"] += 1
+            return
+        if fault := _malformed(example):
+            self.outputs.append(Rejection(record, fault))
             return
         met, taught = self._meet(example), self._teach(example)
         if not met and not taught:
@@ -241,7 +272,9 @@ class _Lesson:
 
     def obey(self, record: Record, choice: ModelChosen) -> None:
         """What an operator has chosen is published at once; what can't be done is set aside."""
-        fault = refuse(choice, MODELS) or (choice.payload and refuse_payload(choice.version or "", choice.payload))
+        fault = refuse(choice, MODELS)
+        if not fault and choice.payload:
+            fault = refuse_payload(choice.version or "", choice.payload) or refuse_unusable(choice.payload)
         if fault:
             self.outputs.append(Rejection(record, fault))
             return
@@ -277,7 +310,7 @@ class _Lesson:
         self.learned.standing = champions.pass_example(standing, kind)
         self.changed |= self.learned.standing.fallen_back.keys() != standing.fallen_back.keys()
         self.counts["drifts"] += len(found)
-        if any(drift.series in OF_THE_MODEL for drift in found):
+        if any(map(has_worsened, found)):
             self._answer(kind)
 
     def _answer(self, kind: str) -> None:
@@ -293,6 +326,9 @@ class _Lesson:
 
     def _snapshot(self, version: str) -> Snapshot:
         self._hand_in()
+        verdicts, guards = {}, {}
+        for kind in KINDS:
+            verdicts[kind], guards[kind] = compare_each(self.learned.rings[kind], ("river", "anchored"))
         return Snapshot(
             version=version,
             examples_seen=self.learned.seen,
@@ -301,9 +337,9 @@ class _Lesson:
             features_version=FEATURES_VERSION,
             rule=self.learned.rule,
             river=self.learned.river,
-            verdicts={kind: compare(self.learned.rings[kind].pairs()) for kind in KINDS},
+            verdicts=verdicts,
             anchored=self.learned.anchored,
-            guards={kind: compare(self.learned.rings[kind].pairs("anchored")) for kind in KINDS},
+            guards=guards,
             standing=self.learned.standing,
             challengers=self.learned.standing.beside(self.policy.champion, self.policy.challengers),
         )

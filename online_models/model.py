@@ -23,6 +23,7 @@ from online_models.rule import LOOKS, RULE, SPEND, Rule
 from online_models.snapshots import Snapshot, unpack
 from online_models.value import Value
 from schemas.events import Challenge, Reason
+from schemas.records import Fault
 
 COLD_START: Final = f"{RULE}@cold"
 RIVER: Final = "river-1"
@@ -106,6 +107,19 @@ def load_model(payload: bytes | None, champion: str = "anchored") -> Model:
     return replace(_model_of(snapshot, name, is_champion=True), challengers=challengers)
 
 
+def refuse_unusable(payload: bytes) -> Fault | None:
+    """Why a whole payload can't score here, if it can't: scorers would stop at it. It may name a model of another release."""
+    try:
+        for champion in MODELS:
+            model = load_model(payload, champion)
+            for look in LOOKS:
+                model.score(look, (0.0,) * len(NAMES))
+    except (LookupError, ArithmeticError, ValueError) as error:
+        got = f"{type(error).__name__}: {error}"
+        return Fault("invalid", "payload", "a snapshot that this release can score with", got, "choose another version")
+    return None
+
+
 def kind_of(look: str) -> str:
     """River learns two models, and models are compared on two kinds of looks: first ones, and all the others.
 
@@ -127,7 +141,11 @@ def _model_of(snapshot: Snapshot, name: str, *, is_champion: bool = False) -> Mo
     own = {look: linear for look, linear in linears.items() if kind_of(look) not in held}
     scoring = {look: own.get(look, rule[look]) for look in LOOKS}
     return Model(
-        f"{model}@{snapshot.version}", scoring, reference, rule, _worths(snapshot.anchored, snapshot.rule, scoring)
+        f"{model if own else RULE}@{snapshot.version}",
+        scoring,
+        reference,
+        rule,
+        _worths(snapshot.anchored, snapshot.rule, scoring),
     )
 
 

@@ -5,9 +5,12 @@ spending anything, a logistic of the rank, times what is then spent, a plane thr
 leads the ratio of all that was spent to all that the plane says (Duan's smearing, JASA 78, 1983, weighted by amount, so that
 sums come true), which no single customer can throw far.
 
-Amounts are told relative to the shop's typical first order, so a new shop's are of the right size once that is known.
+A first look starts at its own rule: about as much again as the first order's value, whoever is ranked how. So it ranks money as that value
+does until evidence departs from it, and its sums are of the right size before the shop's prices are known. A second look
+starts with rank and value alike, relative to the shop's typical first order. Where the numbers come from: docs/model.md.
 """
 
+from collections.abc import Mapping
 from math import exp, log
 from typing import Final
 
@@ -17,7 +20,14 @@ from online_models.bayes import Belief, belief, learn_amount, learn_outcome
 from online_models.explain import probability
 
 PSEUDO: Final = 50.0  # typical first orders' worth of evidence for the ratio at the start
-FIRST_RATIO: Final = 1.65  # as of a lognormal with a deviation of 1
+FIRST_RATIOS: Final[Mapping[str, float]] = {
+    "first": 1.2,
+    "order": 0.8,
+    "return": 0.7,
+    "day_7": 1.0,
+    "day_14": 0.9,
+    "day_30": 0.7,
+}
 LARGEST_RATIO: Final = 20.0
 FARTHEST: Final = 5.0  # log units from the typical
 
@@ -25,9 +35,9 @@ FARTHEST: Final = 5.0  # log units from the typical
 class Value(Struct, array_like=True):
     """What one kind of look has learnt of amounts. Ranks and spends are distances from the usual ones."""
 
-    any: Belief = field(default_factory=lambda: belief((0.5, 0.5), (0.25, 0.05)))
-    amount: Belief = field(default_factory=lambda: belief((0.4, 0.5, 0.5), (0.1, 0.02, 0.02)))
-    spent: float = PSEUDO * FIRST_RATIO  # in typical first orders
+    any: Belief = field(default_factory=lambda: belief((0.5, 0.5), (0.25, 0.05)))  # over 1 and rank
+    amount: Belief = field(default_factory=lambda: belief((0.4, 0.5, 0.5), (0.1, 0.02, 0.02)))  # and spend
+    spent: float = PSEUDO  # in typical first orders
     foretold: float = PSEUDO
 
     def learn(self, rank: float, spend: float, typical: float, amount: float) -> None:
@@ -45,3 +55,11 @@ class Value(Struct, array_like=True):
 
     def _plane(self, rank: float, spend: float) -> float:
         return max(-FARTHEST, min(FARTHEST, self.amount.told((1.0, rank, spend))))
+
+
+def value(look: str) -> Value:
+    """Before the first outcome."""
+    spent = PSEUDO * FIRST_RATIOS[look]
+    if look != "first":
+        return Value(spent=spent)
+    return Value(belief((0.5, 0.0), (0.25, 0.002)), belief((0.4, 0.0, 1.0), (0.1, 0.002, 0.002)), spent)

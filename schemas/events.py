@@ -402,9 +402,9 @@ class SnapshotPublished(Struct, frozen=True, kw_only=True, tag=True):
     features_version: str
     payload: bytes
     checksum: str
-    cause: Literal[
-        "examples", "promoted", "promoted_by_rule", "rolled_back", "followed", "warm_started", "drift"
-    ] = "examples"
+    cause: Literal["examples", "promoted", "promoted_by_rule", "rolled_back", "followed", "warm_started", "drift"] = (
+        "examples"
+    )
     champion: str = ""
     scoring_version: str = ""
     drift: tuple[Drift, ...] = ()

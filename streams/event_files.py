@@ -103,7 +103,9 @@ def form_of(path: Path) -> str:
     """The key of `FORMS` for a file that is there. Raises `EventFileError`."""
     form = path.suffix.lower()
     if form not in FORMS:
-        raise EventFileError(f"{path}: expected a name that ends in {', '.join(FORMS)}, got {path.name}")
+        raise EventFileError(
+            f"{path}: expected a name that ends in {', '.join(FORMS)}, got {path.name}; unpack or rename it"
+        )
     if not path.is_file():
         raise EventFileError(f"{path}: expected a file, got none")
     return form

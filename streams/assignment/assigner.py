@@ -175,8 +175,7 @@ class _Assigner:
     def _refusal(self, cause: Cause, desk: Desk, look: CustomerScored) -> str | None:
         """The rule that keeps a customer from being assigned by this look."""
         memory = self.ledger.memory(look.customer_id)
-        consents = ("granted",) if self.policy.consent == "opt_in" else ("granted", "unknown")
-        if look.consent not in consents:
+        if not self.policy.allows(look.consent):
             return "consent"
         if desk.is_elsewhere(look.customer_id):
             return "held_elsewhere"
@@ -195,7 +194,7 @@ class _Assigner:
     def _price(self, cause: Cause, desk: Desk, look: CustomerScored) -> float:
         """The threshold, as it is before this look."""
         board = self.board(look.pool)
-        until_ms = board.plan_until(cause.now_ms, desk.capacity())
+        until_ms = board.plan_until(cause.now_ms)
         return board.threshold(desk.places_until(until_ms, cause.now_ms), until_ms, cause.now_ms)
 
     def _remember(self, cause: Cause, look: CustomerScored) -> float:

@@ -86,10 +86,6 @@ class Desk:
             self._places[until_ms, day] = places_until(self.pool, until_ms, day)
         return self._places[until_ms, day]
 
-    def capacity(self) -> int:
-        """Places of all advisors at work."""
-        return sum(advisor.capacity for advisor in self.pool.advisors.values() if advisor.status == "active")
-
     # ---- places ----------------------------------------------------------------------------------------------------
 
     def place(self, cause: Cause, customer_id: str, candidate: Candidate, why: Why) -> None:

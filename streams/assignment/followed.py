@@ -11,8 +11,9 @@ while nobody is, those are let go whose id hashes to an odd place at the next le
 from then on: so the sample spans a month at least, in a pool of any size, and is the same on every run.
 """
 
-from bisect import bisect_left, insort
-from collections.abc import Iterator, Sequence
+from bisect import bisect_left, bisect_right, insort
+from collections.abc import Sequence
+from operator import attrgetter
 from struct import Struct as Layout
 from typing import Final
 
@@ -143,9 +144,15 @@ class Sample:
 
     def _later_looks(self) -> dict[int, list[Later]]:
         """In order of what they said, by kind: looks of all customers who have had theirs by the time of the newest."""
-        if self._later is None:
-            self._later, self._grown = {kind: [] for kind in KINDS.values()}, 0
         grown_ms = self.customers[-1].first_ms - LOOKED_AT_MS if self.customers else 0
+        if self._later is None:
+            self._later = {kind: [] for kind in KINDS.values()}
+            self._grown = bisect_right(self.customers, grown_ms, key=attrgetter("first_ms"))
+            for customer in self.customers[: self._grown]:
+                for kind, later in _later_looks(customer):
+                    self._later[kind].append(later)
+            for looks in self._later.values():
+                looks.sort()
         while self._grown < len(self.customers) and self.customers[self._grown].first_ms <= grown_ms:
             for kind, later in _later_looks(self.customers[self._grown]):
                 insort(self._later[kind], later)
@@ -153,11 +160,12 @@ class Sample:
         return self._later
 
 
-def _later_looks(customer: Followed) -> Iterator[tuple[int, Later]]:
-    best = 0.0
+def _later_looks(customer: Followed) -> list[tuple[int, Later]]:
+    best, who, found = 0.0, customer.who, []
     for kind, value in reversed(list(_LOOK.iter_unpack(customer.looks))):
-        yield kind, (value, customer.who, best)
+        found.append((kind, (value, who, best)))
         best = max(best, value)
+    return found
 
 
 def _single(value: float) -> float:

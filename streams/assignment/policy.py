@@ -51,6 +51,10 @@ class AssignmentPolicy(PricePolicy, frozen=True, kw_only=True):
         """Of treatment, for whoever passed rules and price."""
         return 1 - self.control_share / 1_000_000
 
+    def allows(self, consent: str) -> bool:
+        """Whether this consent is enough to be assigned."""
+        return consent == "granted" or (self.consent == "opt_out" and consent == "unknown")
+
     def channel(self, last_seen_at_ms: int, now_ms: int) -> str:
         just_seen = now_ms - last_seen_at_ms <= self.online_within_minutes * MINUTE_MS
         return self.channel_online if just_seen else self.channel_otherwise

@@ -5,8 +5,7 @@
 
 The window goes along with time, so no plan ends in a clearance sale. As places go faster or slower than planned, what is left
 moves the price: 12 places for 400 customers in 14 days make f 0.03; with 6 left for the 314 of the 11 days that remain, 0.019.
-A pool of many places looks further ahead: what comes of n places wavers by one over the root of n, so the more there are, the
-less a place that is free today must be sold this week (`stretch`; docs/capacity.md says what it is worth).
+How long a window captures how much is told in docs/capacity.md.
 
 A look is worth its value (`rank_by`: the score, or the expected value), less what waiting for a later, surer look promises
 (`followed.py`). So a middling first look leaves its place to the sure one of day 14, and an early look that will hardly be
@@ -18,7 +17,7 @@ and a look passes if it is worth more than the last of them. If all are alike, e
 f, after 3 customers as after 400. So a young pool with few places lets nobody in until it has seen enough to tell who is good.
 """
 
-from math import inf, sqrt
+from math import inf
 from typing import Final, Literal
 
 from msgspec import Struct
@@ -30,8 +29,6 @@ from streams.assignment.followed import KINDS, Followed, Sample
 DAY_MS: Final = 86_400_000
 FREE: Final = 0.0  # whatever is worth something lies above it
 CLOSED: Final = inf
-STEADY: Final = 6  # places; of more the window is stretched
-MOST_STRETCH: Final = 3.2
 
 
 class Prices(Struct, array_like=True):
@@ -51,8 +48,8 @@ class Prices(Struct, array_like=True):
 
 
 class PricePolicy(Struct, frozen=True, kw_only=True):
-    planning_window_days: int = 14
-    expected_looks: int = 100  # first looks, in a planning window, of a pool that has not seen a whole one yet
+    planning_window_days: int = 28
+    expected_looks: int = 200  # first looks, in a planning window, of a pool that has not seen a whole one yet
     expected_weight_days: int = 2  # how soon what is seen counts for more than what was expected
     recent_looks: int = 400  # customers whose looks are remembered
     rank_by: Literal["probability", "expected_value"] = "probability"
@@ -79,9 +76,9 @@ class PriceBoard:
         self._policy = policy
         self._sample = Sample(self._prices.followed, self._prices.level, policy.recent_looks)
 
-    def plan_until(self, now_ms: int, capacity: int) -> int:
-        """The end of the planning window of a pool of so many places: a day's end, so that a day has one window."""
-        return now_ms // DAY_MS * DAY_MS + int(self._policy.window_ms * stretch(capacity))
+    def plan_until(self, now_ms: int) -> int:
+        """The end of the planning window: a day's end, so that a day has one window."""
+        return now_ms // DAY_MS * DAY_MS + self._policy.window_ms
 
     def threshold(self, places: int, until_ms: int, now_ms: int) -> float:
         """What a look must be worth more than, when so many places are free or come free until then."""
@@ -133,15 +130,6 @@ class PriceBoard:
         prices.followed, prices.level = self._sample.customers, self._sample.level
         prices.recent, prices.plan_from_ms, prices.plan_until_ms, prices.plan_looks = b"", 0, 0, 0.0
         return _encoder.encode(prices)
-
-
-def stretch(places: int) -> float:
-    """How many planning windows a pool of so many places looks ahead.
-
-    >>> stretch(6), stretch(24), stretch(1_000)
-    (1.0, 2.0, 3.2)
-    """
-    return min(MOST_STRETCH, sqrt(max(STEADY, places) / STEADY))
 
 
 def share_for_sale(places: int, customers: float) -> float:

@@ -1,6 +1,8 @@
 """The command line: `maitred`. Each command loads the settings, calls what does the work, and tells what came of it."""
 
+import io
 import json
+import sys
 from typing import Annotated
 
 import typer
@@ -111,4 +113,6 @@ def rebuild(
 
 
 def main() -> None:
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="backslashreplace")  # a name in letters that the terminal lacks ends nothing
     app(prog_name="maitred")

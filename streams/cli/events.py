@@ -11,6 +11,10 @@ if TYPE_CHECKING:
     from streams.replay.checking import Checked
     from streams.replay.rows import Unreadable
 
+ProblemsOption = Annotated[
+    int, typer.Option("--problems", min=0, help="So many problems are told one by one; the others are counted.")
+]
+
 events_app = commands("Look at event files before they are replayed or published.")
 
 
@@ -24,9 +28,7 @@ def check_command(
     files: Annotated[
         list[str], typer.Argument(metavar="FILE...", help="Event files, folders of them, or patterns in quotes.")
     ],
-    problems: Annotated[
-        int, typer.Option("--problems", min=0, help="So many problems are told one by one; the others are counted.")
-    ] = 100,
+    problems: ProblemsOption = 100,
     suggest: Annotated[
         bool, typer.Option("--suggest", help="Print settings that suit the events, to be saved as a settings file.")
     ] = False,
@@ -80,6 +82,7 @@ def make_command(
     to: Annotated[
         Path, typer.Option("--to", metavar="FILE", help="The event file to write: a name that ends in .jsonl.")
     ],
+    problems: ProblemsOption = 100,
     as_json: JsonOption = False,
 ) -> None:
     """Make event files of a flat table: orders of the rows that share a number, returns of those below zero.
@@ -99,9 +102,12 @@ def make_command(
     def tell(where: str, fault: Fault) -> None:
         nonlocal bad
         bad += 1
-        say(f"{where}: {fault}")
+        if bad <= problems:
+            say(f"{where}: {fault}")
 
     events = events_of_table(table, load_layout(layout), tell)
+    if bad > problems:
+        say(f"... and {bad - problems} more")
     with to.open("wb") as file:
         file.writelines(msgspec.json.encode(event) + b"\n" for event in events)
     facts = {"events": len(events), "unusable_rows": bad, "file": str(to)}

@@ -301,6 +301,10 @@ def _choose(
     assert isinstance(event, ModelChosen)
     send(settings, "examples", msgspec.structs.replace(event, payload=payload), as_json=as_json)
     say(AFTERWARDS)
+    if settings.learning.pin:
+        say(
+            f"learning.pin holds version {settings.learning.pin}: nothing else scores until it is taken out of the settings"
+        )
 
 
 def _found(settings: "Settings", wanted: str) -> "SnapshotPublished":

@@ -1,10 +1,9 @@
 """`maitred replay`: what the settings, or variants of them, would have done to years of events."""
 
 import os
-import shutil
 import signal
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal, NamedTuple
@@ -24,7 +23,7 @@ from rich.progress import Task as BarTask
 from rich.text import Text
 
 from streams.cli.replay_sources import Asked, Chosen, choose, misuse
-from streams.cli.talk import ConfigOption, JsonOption, moment, put, put_line, put_table, say
+from streams.cli.talk import INTERRUPTED, ConfigOption, JsonOption, moment, put, put_line, put_table, say
 
 if TYPE_CHECKING:
     from streams.replay.replay import Plan, Replayed
@@ -33,7 +32,6 @@ if TYPE_CHECKING:
     from streams.replay.variants import Variant
 
 STARTED_S = time.perf_counter()
-INTERRUPTED = 130
 SEED = 20_101_201
 SAID_EVERY_S = 15
 STAGES = {
@@ -76,8 +74,8 @@ def replay_command(
         int | None, typer.Option("--horizon-days", min=1, max=3_650, help="Judge outcomes after so many days.")
     ] = None,
     baselines: Annotated[
-        str | None,
-        typer.Option("--baselines", help="Of spend, rule, logistic, lightgbm and random, by commas; none: no others.",
+        list[str] | None,
+        typer.Option("--baselines", help="Beside spend, of rule, logistic, lightgbm and random, by commas; none: no others.",
                      show_default="all that are installed"),
     ] = None,
     to: Annotated[
@@ -108,6 +106,7 @@ def replay_command(
     from streams.replay.baselines import check, installed
     from streams.replay.leaving import lacking_for_a_report, leave, refuse_foreign
     from streams.replay.replay import replay
+    from streams.replay.work import forget, held
 
     if to is not None:
         refuse_foreign(to)
@@ -121,16 +120,14 @@ def replay_command(
             seed % (1 << 31),
         )
     )  # fmt: skip
-    names = (
-        installed() if baselines is None else check([n.strip() for n in baselines.split(",") if n.strip() != "none"])
-    )
+    names = check(_words(baselines)) if baselines else installed()
     at_once = Engine(processes or os.cpu_count() or 1, engine, ray_address)
     plan = _plan(chosen, _variants(variants, chosen), work or _cache(), names, seed, at_once)
     _say_aloud(chosen)
-    if not resume:
-        shutil.rmtree(plan.work_dir, ignore_errors=True)
     try:
-        with _interruptible(), _progress() as progress:
+        with _interruptible(), held(plan.work_dir), _progress() as progress:
+            if not resume:
+                forget(plan.work_dir)
             replayed = replay(plan, progress, STARTED_S)
             if to is not None:
                 leave(replayed, to)
@@ -138,6 +135,11 @@ def replay_command(
         say("stopped; what was finished is kept: the same command goes on with it (--fresh begins anew)")
         raise typer.Exit(INTERRUPTED) from None
     _tell(replayed, chosen.notes, to, as_json=as_json)
+
+
+def _words(given: Iterable[str]) -> list[str]:
+    """What is named by commas, by several options, or both."""
+    return [word for text in given for word in (part.strip() for part in text.split(",")) if word != "none"]
 
 
 class Engine(NamedTuple):
@@ -301,16 +303,17 @@ def _rows(results: "Results") -> "Iterator[tuple[object, ...]]":
 
 
 def _between_variants(results: "Results") -> "Iterator[str]":
-    """The AUC of one variant's first looks less another's."""
+    """The AUC of each variant's first looks less that of the first variant; `--to` leaves every pair."""
+    outcomes = {variant.name: variant.outcome for variant in results.variants}
     for d in results.differences:
-        if d.variant != d.than_variant and (d.look, d.part, d.outcome, d.measure) == (
-            "first",
-            "all",
-            "whole",
-            "roc_auc",
-        ):
+        wanted = ("first", "all", "whole", "roc_auc")
+        main = results.variants[0].name
+        if (d.look, d.part, d.outcome, d.measure) == wanted and d.variant != d.than_variant == main:
             ci95 = "" if d.ci95 is None else f" [{d.ci95[0]:+.3f}, {d.ci95[1]:+.3f}]"
-            yield f"{d.variant} less {d.than_variant}: AUC {d.difference:+.3f}{ci95}"
+            other = (
+                "" if outcomes[d.variant] == outcomes[main] else "; not to be compared: a VIP is another thing there"
+            )
+            yield f"{d.variant} less {main}: AUC {d.difference:+.3f}{ci95}{other}"
 
 
 def _span(results: "Results") -> str:

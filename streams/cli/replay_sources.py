@@ -21,6 +21,11 @@ RECORDED = (
     "events were applied in recorded order: as the scorer's batch log has them, with the watermarks that stood then"
 )
 
+FROM_THE_MIDDLE = (
+    "what lies before --from is not known: who bought before counts as new, and a roster entered before is none (to know "
+    "both, leave --from out and set scoring.decide_from)"
+)
+
 
 class Asked(NamedTuple):
     """The options that say what is replayed."""
@@ -136,7 +141,7 @@ def _topics(asked: Asked) -> Chosen:
     source = TopicSource(kafka_config(settings), registry_of(settings), topics, _wanted(asked))
     title = f"The topics of namespace {settings.namespace} at {settings.kafka.bootstrap}"
     if not asked.recorded:
-        return Chosen(source, settings, title)
+        return Chosen(source, settings, title, notes=(FROM_THE_MIDDLE,) if asked.from_ else ())
     if asked.from_ or asked.until:
         misuse("--order recorded replays a namespace from its beginning: leave out --from and --until")
     return Chosen(source, settings, title, folding=_as_recorded(settings), ordering=RECORDED)
@@ -189,5 +194,5 @@ def _bounds(option: str, words: list[str]) -> tuple[int | None, dict[tuple[str, 
             misuse(
                 f"{option}: expected a time such as 2024-06-01T12:00, or a place such as orders[0]@1200, got {word!r}"
             )
-        at_ms = int((day if day.tzinfo else day.replace(tzinfo=UTC)).timestamp() * 1_000)
+        at_ms = round((day if day.tzinfo else day.replace(tzinfo=UTC)).timestamp() * 1_000)
     return at_ms, offsets

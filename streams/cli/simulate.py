@@ -16,6 +16,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TimeElapsedColumn, TimeRemainingColumn
 
 from streams.cli.talk import (
+    INTERRUPTED,
     MISUSE,
     NO,
     ConfigOption,
@@ -180,7 +181,7 @@ def _to_files(
             names = sorted(path.name for path in room.iterdir())
     except KeyboardInterrupt:
         say(f"stopped: nothing is left in {folder}")
-        raise typer.Exit(NO) from None
+        raise typer.Exit(INTERRUPTED) from None
     return {
         "events": tally.total,
         "types": dict(tally.events),
@@ -239,7 +240,7 @@ def _to_topics(
         except KeyboardInterrupt:
             publisher.flush()
             say(f"stopped: {publisher.delivered.total()} records were published, and stay")
-            raise typer.Exit(NO) from None
+            raise typer.Exit(INTERRUPTED) from None
     assert isinstance(summary, Summary)
     return {
         "events": summary.total + sum(malformed.values()),

@@ -1,6 +1,11 @@
-"""How the command line speaks: data on stdout, talk on stderr, errors of ours as one clear block, exit codes 0, 1 and 2."""
+"""How the command line speaks: data on stdout, talk on stderr, errors of ours as one clear block, exit codes 0, 1 and 2; 130
+where somebody stopped it (Ctrl-C).
+"""
 
+import errno
+import json
 import os
+import re
 import sys
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
@@ -21,7 +26,17 @@ if TYPE_CHECKING:
     from schemas.registry import Registry
     from streams.settings import Settings
 
-NO, MISUSE = 1, 2
+NO, MISUSE, INTERRUPTED = 1, 2, 130
+CURES = {  # what can be done about a file or folder of the user's
+    errno.ENOSPC: "make room on the disk (--work and --to name other folders), and say it again",
+    errno.EDQUOT: "make room on the disk (--work and --to name other folders), and say it again",
+    errno.EACCES: "see who may read and write there, or name another",
+    errno.EPERM: "see who may read and write there, or name another",
+    errno.EROFS: "name a folder that can be written to",
+    errno.ENOENT: "look where it is; a folder to write into must be there",
+    errno.ENOTDIR: "name a folder",
+    errno.EISDIR: "name a file",
+}
 
 ConfigOption = Annotated[
     Path | None,
@@ -41,6 +56,12 @@ class Commands(TyperGroup):
         except MaitredError as error:
             explain(error)
             raise typer.Exit(MISUSE if isinstance(error, SettingsError) else NO) from error
+        except OSError as error:
+            if error.errno not in CURES:
+                raise
+            where = f"{error.filename}: " if error.filename is not None else ""
+            say(f"error: {where}{error.strerror}; {CURES[error.errno]}")
+            raise typer.Exit(NO) from error
 
 
 def commands(help_text: str) -> typer.Typer:
@@ -89,8 +110,11 @@ def explain(error: MaitredError) -> None:
 
 
 def put(value: object) -> None:
-    """One JSON value on a line of its own."""
-    sys.stdout.write(msgspec.json.encode(value, order="deterministic").decode() + "\n")
+    """One JSON value on a line of its own; in plain ASCII where stdout is not of UTF-8."""
+    text = msgspec.json.encode(value, order="deterministic").decode()
+    if (sys.stdout.encoding or "").lower().replace("-", "") != "utf8":
+        text = re.sub("[^\x00-\x7f]+", lambda found: json.dumps(found[0])[1:-1], text)
+    sys.stdout.write(text + "\n")
     sys.stdout.flush()
 
 

@@ -35,7 +35,10 @@ def verify_command(
     ] = None,
     before: Annotated[
         list[Path] | None,
-        typer.Option("--settings", help="A settings file of an earlier time, by which older entries were decided."),
+        typer.Option(
+            "--settings",
+            help="A settings file by which older entries were decided; the environment adds nothing to it.",
+        ),
     ] = None,
     most: Annotated[int, typer.Option("--most", min=1, help="End at so many differences.")] = 1,
     config: ConfigOption = None,
@@ -50,6 +53,7 @@ def verify_command(
     from streams.kafka.client import kafka_config
     from streams.kafka.reader import KafkaReader
     from streams.reading import event_reader
+    from streams.settings import load
     from streams.verify.telling import told
     from streams.verify.verifying import PROCESSORS, verify
 
@@ -60,7 +64,7 @@ def verify_command(
         with _progress() as progress:
             verdict = verify(
                 kafka,
-                [settings, *map(load_settings, before or ())],
+                [settings, *(load(path, {}) for path in before or ())],  # today's environment is not that of then
                 registry,
                 processors=processor or PROCESSORS,
                 most=most,

@@ -16,7 +16,7 @@ from msgspec import Struct, field
 from msgspec.structs import replace
 
 from schemas.events import CustomerId, Incoming, ItemsReturned, OrderLine, OrderPlaced, ReturnLine
-from streams.datasets.dataset import Dataset, InOrder, Sent, Tally, minor, rows
+from streams.datasets.dataset import Dataset, InOrder, Row, Sent, Tally, minor, rows
 from streams.datasets.preset import Preset
 
 FIRST, SECOND = "online_retail_ii/year_2009_2010.parquet", "online_retail_ii/year_2010_2011.parquet"
@@ -60,14 +60,14 @@ def events(data: Path, tally: Tally) -> Iterator[Sent]:
     till, recent = _Till(tally), _RecentOrders()
     for row in _both_sheets(data, tally):
         if not till.goes_on(row):
-            for topic, event in till.take(row):
+            for topic, event in till.take(_Row._make(row)):
                 yield topic, recent.note(event)
     for topic, event in till.close():
         yield topic, recent.note(event)
 
 
-def _both_sheets(data: Path, tally: Tally) -> Iterator[_Row]:
-    """The rows of both files, each once: the first also holds nine days of the second."""
+def _both_sheets(data: Path, tally: Tally) -> Iterator[Row]:
+    """The rows of both files, as `_Row` has them, each once: the first also holds nine days of the second."""
     for file in (FIRST, SECOND):
         until = SECOND_BEGINS if file == FIRST else ENDS
         for row in rows(data / file, COLUMNS):
@@ -75,10 +75,12 @@ def _both_sheets(data: Path, tally: Tally) -> Iterator[_Row]:
             tally.rows += 1
             if at >= until:
                 tally.skip("in_both_sheets")
+            elif quantity > 0 and price >= 0 and invoice[0] not in "AC" and _is_product(sku):
+                yield row  # as nearly all are
             elif (reason := _unusable(invoice[:1], sku, quantity, price)) is not None:
                 tally.skip(reason)
             else:
-                yield _Row._make(row)
+                yield row
 
 
 def _unusable(begins: str, sku: str, quantity: int, price: float) -> str | None:
@@ -118,11 +120,12 @@ class _Till:
         self._last: tuple[str, datetime] | None = None  # invoice and time of the last row
         self._lines: list[tuple[str, int, int]] = []  # of its invoice
 
-    def goes_on(self, row: _Row) -> bool:
+    def goes_on(self, row: Row) -> bool:
         """Take a row that is of the last row's invoice and time, as most are; whether it was."""
-        if (row.invoice, row.at) != self._last:
+        invoice, sku, quantity, at, price, _, _ = row
+        if (invoice, at) != self._last:
             return False
-        self._lines.append((row.sku.strip(), abs(row.quantity), minor(row.price)))
+        self._lines.append((sku.strip(), abs(quantity), minor(price)))
         return True
 
     def take(self, row: _Row) -> Iterator[Sent]:

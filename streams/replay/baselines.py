@@ -23,7 +23,8 @@ from streams.replay.moments import LookMoment, OutcomeMoment
 from streams.replay.sequel import Fold
 from streams.scoring.policy import DAY_MS
 
-ALL: Final = ("spend", "rule", "logistic", "lightgbm", "random")
+SPEND: Final = "spend"  # beside everything: the rule that any shop can write in one line
+ALL: Final = (SPEND, "rule", "logistic", "lightgbm", "random")
 NEEDS: Final = {"logistic": "sklearn", "lightgbm": "lightgbm"}
 REFIT_MS: Final = 30 * DAY_MS
 LEAST_EXAMPLES: Final = 50
@@ -43,7 +44,7 @@ Predict = Callable[[Matrix], Floats]
 
 
 def check(names: Sequence[str]) -> tuple[str, ...]:
-    """The baselines asked for, in our order. Raises `SettingsError` for one that is unknown or can't be computed here."""
+    """The baselines asked for, in our order; rank by first-order value always. Raises `SettingsError` for one that is unknown or can't be computed here."""
     unknown = [name for name in names if name not in ALL]
     if unknown:
         raise SettingsError("--baselines", f"some of {', '.join(ALL)}", unknown[0], "separate them by commas")
@@ -56,7 +57,7 @@ def check(names: Sequence[str]) -> tuple[str, ...]:
                 "none",
                 f"pip install 'maitred[replay]', or leave it out with --baselines {others}",
             )
-    return tuple(name for name in ALL if name in names)
+    return tuple(name for name in ALL if name == SPEND or name in names)
 
 
 def installed() -> tuple[str, ...]:

@@ -6,13 +6,17 @@
 (scarce), 5 % (balanced) and 20 % (ample) of the new customers of a service period, each pool its own, with and without second
 looks. The measure is told in docs/capacity.md: the value that a look said (the score, or the expected value: `rank_by`) of
 everybody who was taken, over that of the offline optimum (`offline_optimum.py`). Beside it stands what came true: VIPs, and
-the money spent after the look at which somebody was taken.
+the money spent after the look at which somebody was taken, also over the optimum's: that optimum knew all scores, not what came,
+so more than 1 may be reached. The interval draws customers anew, not decisions: how far the figure hangs on a few of them.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Final, NamedTuple
 
+import numpy as np
+
 from streams.assignment import AssignmentPolicy, is_control
+from streams.replay.bootstrap import Floats, Population, interval
 from streams.replay.offline_optimum import Chance, offline_optimum
 from streams.replay.results import Capacity
 from streams.replay.run import Run
@@ -23,6 +27,8 @@ SHARES: Final[Mapping[str, float]] = {"scarce": 0.01, "balanced": 0.05, "ample":
 WATCHED_DAYS: Final = 30  # before a fixed threshold is set
 LOT_SEED: Final = 1
 CONFIGURED: Final = "as_configured"
+Shares = dict[str, float]  # of looks, what share of them is taken: 1 but in rare cases of the optimum
+SCENARIOS: Final = (CONFIGURED, *SHARES)
 
 
 class Came(NamedTuple):
@@ -42,13 +48,16 @@ class Scene(NamedTuple):
     intake: Mapping[str, int]
 
 
-def capacity_report(run: Run, policy: AssignmentPolicy) -> tuple[Capacity, ...]:
+def capacity_report(run: Run, policy: AssignmentPolicy, scenarios: Sequence[str] = SCENARIOS) -> tuple[Capacity, ...]:
     """Of a run: the assigner as configured over its own roster, then the sweep of scarce, balanced and ample places."""
     looks, came = looks_of(run, policy), outcomes_of(run)
-    rows = _as_configured(run, looks, came, policy)
-    for name, share in SHARES.items():
+    rows: list[Capacity] = []
+    for name in scenarios:
+        if name == CONFIGURED:
+            rows += _as_configured(run, looks, came, policy)
+            continue
         for second_looks in (False, True):
-            scene = scene_of(name, looks, share, policy.service_days, second_looks=second_looks)
+            scene = scene_of(name, looks, SHARES[name], policy.service_days, second_looks=second_looks)
             rows += rows_of(run.variant, scene, came, policy)
     return tuple(rows)
 
@@ -61,7 +70,7 @@ def looks_of(run: Run, policy: AssignmentPolicy) -> list[Look]:
     table = run.looks
     columns = [table.column(name).to_pylist() for name in (
         "look_id", "at_ms", "customer_id", "market", "pool", "look", "look_number", "score", "expected_value_minor",
-        "first_spend_minor",
+        "first_spend_minor", "consent",
     )]  # fmt: skip
     vip = table.column("is_vip_already").to_pylist()
     rows = zip(*columns, strict=True)
@@ -96,14 +105,13 @@ def _customers_in(days: int, looks: Sequence[Look]) -> float:
 
 def rows_of(variant: str, scene: Scene, came: Mapping[str, Came], policy: AssignmentPolicy) -> list[Capacity]:
     """A row a policy, the optimum last."""
-    picked: dict[str, list[str]] = {}
+    picked: dict[str, Shares] = {}
     looks = {look.look_id: look for seen in scene.looks.values() for look in seen}
     for pool, seen in sorted(scene.looks.items()):
         places = scene.places[pool]
         chances = chances_of(seen, policy)
-        picked.setdefault("maitred", []).extend(
-            pick.look_id for pick in assigned_by_maitred(seen, pool, places, policy)
-        )
+        given = assigned_by_maitred(seen, pool, places, policy)
+        picked.setdefault("maitred", {}).update((pick.look_id, 1.0) for pick in given)
         threshold = fixed_threshold(chances, places, policy.service_days, WATCHED_DAYS)
         simple = {
             "first_come": everybody,
@@ -112,17 +120,23 @@ def rows_of(variant: str, scene: Scene, came: Mapping[str, Came], policy: Assign
         }
         for name, wants in simple.items():
             taken = taken_by(chances, wants, places, policy.service_days)
-            picked.setdefault(name, []).extend(seen[index].look_id for index in taken)
-    picked["optimum"], best = _optimum(scene, policy)
-    return [_row(variant, scene, name, ids, looks, came, policy, best) for name, ids in picked.items()]
+            picked.setdefault(name, {}).update((seen[index].look_id, 1.0) for index in taken)
+    return _rows(variant, scene, picked, looks, came, policy)
 
 
 def _as_configured(
     run: Run, looks: Sequence[Look], came: Mapping[str, Came], policy: AssignmentPolicy
 ) -> list[Capacity]:
-    """The run's own assignments by a look, over the optimum of whoever is not in the control arm, with the roster's places."""
+    """The run's own assignments by a look, over the optimum of whom it could have assigned, with the roster's places.
+
+    That leaves out the control arm, and looks without the consent that is asked for.
+    """
     places, intake = _roster(run)
-    free = [look for look in looks if not is_control(policy.experiment, look.customer_id, policy.control_share)]
+    free = [
+        look
+        for look in looks
+        if policy.allows(look.consent) and not is_control(policy.experiment, look.customer_id, policy.control_share)
+    ]
     by_pool: dict[str, list[Look]] = {}
     for look in free:
         by_pool.setdefault(look.pool, []).append(look)
@@ -130,10 +144,8 @@ def _as_configured(
     table = run.assignments
     rows = zip(table.column("look_id").to_pylist(), table.column("withheld").to_pylist(), strict=True)
     by_id = {look.look_id: look for look in free}
-    given = list(dict.fromkeys(look_id for look_id, withheld in rows if not withheld and look_id in by_id))
-    optimum, best = _optimum(scene, policy)
-    picked = {"maitred": given, "optimum": optimum}
-    return [_row(run.variant, scene, name, ids, by_id, came, policy, best) for name, ids in picked.items()]
+    given = {look_id: 1.0 for look_id, withheld in rows if not withheld and look_id in by_id}
+    return _rows(run.variant, scene, {"maitred": given}, by_id, came, policy)
 
 
 def _roster(run: Run) -> tuple[dict[str, int], dict[str, int]]:
@@ -151,18 +163,17 @@ def _roster(run: Run) -> tuple[dict[str, int], dict[str, int]]:
     return places, intakes
 
 
-def _optimum(scene: Scene, policy: AssignmentPolicy) -> tuple[list[str], float]:
-    """Which looks the optimum takes, and its value."""
-    picked, value = [], 0.0
+def _optimum(scene: Scene, policy: AssignmentPolicy) -> Shares:
+    """Which looks the optimum takes."""
+    picked: Shares = {}
     for pool, seen in sorted(scene.looks.items()):
         intake = scene.intake.get(pool, 0)
         places = scene.places.get(pool, 0)
         solved = offline_optimum(
             chances_of(seen, policy), places, policy.service_days, intake if intake < places else None
         )
-        picked += [seen[index].look_id for index, share in solved.taken if share > 1 / 2]
-        value += solved.value
-    return picked, value
+        picked.update((seen[index].look_id, share) for index, share in solved.taken)
+    return picked
 
 
 def chances_of(looks: Iterable[Look], policy: AssignmentPolicy) -> list[Chance]:
@@ -173,20 +184,46 @@ def _value(look: Look, policy: AssignmentPolicy) -> float:
     return look.score if policy.rank_by == "probability" else float(look.expected_value_minor)
 
 
-def _row(
-    variant: str, scene: Scene, name: str, picked: Sequence[str], looks: Mapping[str, Look], came: Mapping[str, Came],
-    policy: AssignmentPolicy, best: float,
-) -> Capacity:  # fmt: skip
-    known = [came[look_id] for look_id in picked if look_id in came]
-    captured = best if name == "optimum" else sum(_value(looks[look_id], policy) for look_id in picked)
-    return Capacity(
-        variant=variant,
-        scenario=scene.name,
-        policy=name,
-        second_looks=scene.second_looks,
-        places=sum(scene.places.get(pool, 0) for pool in scene.looks),
-        assigned=len(picked),
-        captured_minor=sum(each.money_minor for each in known),
-        vips=sum(each.is_vip for each in known),
-        over_optimum=round(captured / best, 4) if best else None,
-    )
+def _rows(
+    variant: str, scene: Scene, picked: Mapping[str, Shares], looks: Mapping[str, Look], came: Mapping[str, Came],
+    policy: AssignmentPolicy,
+) -> list[Capacity]:  # fmt: skip
+    """A row a policy, and one of the optimum."""
+    optimum = _optimum(scene, policy)
+    by_policy = {**picked, "optimum": optimum}
+    population = Population(looks[look_id].customer_id for shares in by_policy.values() for look_id in shares)
+    best = _said(optimum, looks, policy, population)
+    best_money = _money(optimum, came)
+    rows = []
+    for name, shares in by_policy.items():
+        whole = [look_id for look_id, share in shares.items() if share > 1 / 2]
+        known = [came[look_id] for look_id in whole if look_id in came]
+        over = _said(shares, looks, policy, population)
+        over = np.divide(over, best, out=np.full(len(best), np.nan), where=best > 0)
+        captured = None if name == "optimum" else interval(over[1:])
+        rows.append(Capacity(
+            variant=variant,
+            scenario=scene.name,
+            policy=name,
+            second_looks=scene.second_looks,
+            places=sum(scene.places.get(pool, 0) for pool in scene.looks),
+            assigned=len(whole),
+            captured_minor=sum(each.money_minor for each in known),
+            vips=sum(each.is_vip for each in known),
+            over_optimum=round(float(over[0]), 4) if best[0] > 0 else None,
+            value_over_optimum=round(_money(shares, came) / best_money, 4) if best_money > 0 else None,
+            ci95=(round(captured[0], 4), round(captured[1], 4)) if captured else None,
+        ))  # fmt: skip
+    return rows
+
+
+def _said(shares: Shares, looks: Mapping[str, Look], policy: AssignmentPolicy, population: Population) -> Floats:
+    """What the taken looks said, summed up: of everybody, then of each draw of customers."""
+    values = np.array([share * _value(looks[look_id], policy) for look_id, share in shares.items()], np.float64)
+    drawn = population.weights(population.places([looks[look_id].customer_id for look_id in shares]))
+    return np.concatenate([[values.sum()], values @ drawn.astype(np.float64)])
+
+
+def _money(shares: Shares, came: Mapping[str, Came]) -> float:
+    """What was spent after the taken looks, as far as it is known."""
+    return sum(share * came[look_id].money_minor for look_id, share in shares.items() if look_id in came)

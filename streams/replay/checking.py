@@ -20,6 +20,7 @@ from streams.replay.lacking import lacking
 from streams.replay.rows import FAULT, Unreadable, payload_decoder, read_fault
 from streams.replay.sources.files import FileSource
 from streams.replay.strangers import strangers
+from streams.settings.currencies import decimals
 
 DAY_MS = 86_400_000
 _BOUGHT = ("OrderPlaced", "ItemsReturned")
@@ -48,7 +49,7 @@ class Checked(Struct):
     skus: set[str] = field(default_factory=set)
     repeated: int = 0
     conflicts: Counter[str] = field(default_factory=Counter)  # ids used for different orders or returns
-    whole_amounts: int = 0  # lines whose price is below 100: cents would be less than one unit
+    whole_amounts: int = 0  # lines that cost less than one unit of a currency that has smaller ones
     lines: int = 0
     purchases: dict[str, list[Purchase]] = field(default_factory=dict)
     remarks: list[str] = field(default_factory=list)
@@ -108,7 +109,7 @@ def _note(
         document = event.order_id
         amount = sum(line.quantity * line.unit_price_minor - line.discount_minor for line in event.lines)
         checked.markets[event.market] += 1
-        checked.whole_amounts += sum(0 < line.unit_price_minor < 100 for line in event.lines)
+        checked.whole_amounts += sum(0 < line.unit_price_minor < 10 ** decimals(event.currency) for line in event.lines)
     else:
         document, amount = event.return_id, -sum(line.refund_minor for line in event.lines)
     if event.customer_id is None:

@@ -15,7 +15,7 @@ from msgspec import Struct
 from msgspec.msgpack import Decoder
 
 from features.store import MemoryStore, Position
-from online_models.learner import MODEL, SNAPSHOT, Learned
+from online_models.learner import MODEL, SNAPSHOT, Progress, may_teach
 from schemas.events import (
     AdvisorAssigned,
     AssignmentEnded,
@@ -34,7 +34,7 @@ from streams.processors import Assigner, Learner, Processor
 HOUR_MS: Final = 3_600_000
 AT_ONCE: Final = 2_000
 NOTHING_DUE: Final = -1
-_learned = Decoder(Learned)
+_progress = Decoder(Progress)
 Decided = AdvisorAssigned | AssignmentWithheld | AssignmentEnded
 
 
@@ -171,18 +171,20 @@ class Learning:
 
     def __init__(self, processor: Learner, published: Callable[[SnapshotPublished], None]) -> None:
         self.core, self._published = Core(processor), published
-        self._every = processor.policy.snapshot_every
+        self._policy, self._every = processor.policy, processor.policy.snapshot_every
         self._pending: list[Record] = []
+        self._telling = 0  # of them: those that may teach something
         self._until_snapshot = self._every  # examples that must come before the next one can
 
     def add(self, example: ExampleReady) -> None:
         self._pending.append(self.core.record("examples", 0, example.occurred_at_ms, example))
+        self._telling += may_teach(example, self._policy)
         if len(self._pending) >= AT_ONCE:
             self.learn()
 
     @property
     def may_publish(self) -> bool:
-        return len(self._pending) >= self._until_snapshot
+        return self._telling >= self._until_snapshot
 
     def newest(self) -> Seen:
         return self.core.store.read({SNAPSHOT: 0})[SNAPSHOT]
@@ -191,7 +193,7 @@ class Learning:
         """Learn what is there; true if a snapshot came of it."""
         if not self._pending:
             return False
-        records, self._pending = tuple(self._pending), []
+        records, self._pending, self._telling = tuple(self._pending), [], 0
         decision = self.core.decide(0, (Run("examples", records, records[-1].timestamp_ms),))
         snapshots = [
             o.event for o in decision.outputs if isinstance(o, Announcement) and isinstance(o.event, SnapshotPublished)
@@ -204,4 +206,4 @@ class Learning:
     def _taught(self) -> int:
         """How many examples taught something so far: snapshots are counted by them."""
         value = self.core.store.read({MODEL: 0})[MODEL].value
-        return 0 if value is None else _learned.decode(value).taught
+        return 0 if value is None else _progress.decode(value).taught

@@ -181,6 +181,19 @@ def weeks(run: Run) -> Iterator[Week]:
     return (Week(variant=run.variant, **row) for row in _rows(run, "weeks"))
 
 
+def lead_days(run: Run) -> list[float]:
+    """Days from an assignment to becoming a VIP, of those who had an advisor before."""
+    assigned: dict[str, int] = {}
+    for row in _rows(run, "assignments"):
+        if not row["withheld"]:
+            assigned.setdefault(row["customer_id"], row["at_ms"])
+    return [
+        (row["vip_at_ms"] - assigned[row["customer_id"]]) / DAY_MS
+        for row in _rows(run, "vips")
+        if assigned.get(row["customer_id"], row["vip_at_ms"]) < row["vip_at_ms"]
+    ]
+
+
 def days_to_vip(run: Run, horizon_days: int) -> Iterator[DaysToVip]:
     """Kaplan-Meier, with Greenwood's interval: customers whose time is not over yet count for as long as they were seen."""
     arms = {row["customer_id"]: row["arm"] for row in _rows(run, "assignments") if row["arm"] != "none"}

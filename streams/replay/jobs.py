@@ -71,16 +71,17 @@ class BaselinesJob(Struct, frozen=True):
 
 
 class CapacityJob(Struct, frozen=True):
-    """How much of what the places could have captured was captured, in the run that lies in a folder."""
+    """How much of what the places could have captured was captured, in one scenario over the run that lies in a folder."""
 
     run: Path
     policy: AssignmentPolicy
+    scenario: str
     folder: Path
 
     moments: int = 0
 
     def perform(self, _tick: Tick) -> None:
-        found = capacity_report(read_run(self.run), self.policy)
+        found = capacity_report(read_run(self.run), self.policy, (self.scenario,))
         self.folder.mkdir(parents=True, exist_ok=True)
         (self.folder / "capacity.json").write_bytes(msgspec.json.encode(found))
 

@@ -18,11 +18,12 @@ Scipy's HiGHS solves it.
 """
 
 from collections.abc import Iterable, Sequence
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
-from scipy.optimize import linprog
-from scipy.sparse import coo_array
+
+if TYPE_CHECKING:
+    from scipy.sparse import coo_array
 
 DAY_MS = 86_400_000
 NOUGHT = 1e-9  # of a solver
@@ -51,6 +52,8 @@ def offline_optimum(
     waiting_days: int = 0,
 ) -> Optimum:
     """The optimum over these looks. Chances worth nothing are left out."""
+    from scipy.optimize import linprog  # noqa: PLC0415  # slow to import
+
     kept = [index for index, chance in enumerate(chances) if chance.value > 0]
     if not kept or places <= 0:
         return Optimum(0.0, ())
@@ -110,6 +113,8 @@ def _waiting(days: Sequence[int], queue: range, waiting_days: int, first_row: in
     ]
 
 
-def _matrix(entries: Iterable[tuple[int, int, float]], shape: tuple[int, int]) -> coo_array:
+def _matrix(entries: Iterable[tuple[int, int, float]], shape: tuple[int, int]) -> "coo_array":
+    from scipy.sparse import coo_array  # noqa: PLC0415  # as above
+
     rows, columns, coefficients = zip(*entries, strict=True)
     return coo_array((coefficients, (rows, columns)), shape=shape)

@@ -11,6 +11,7 @@ from tempfile import TemporaryDirectory
 from typing import Any, Self
 
 import ray
+from ray._private import ray_constants
 
 from schemas.errors import MaitredError
 from streams.replay.stages import Done, Task, Terms, perform
@@ -62,10 +63,12 @@ class _Cluster:
     def __enter__(self) -> Self:
         os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
         os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
-        self._is_ours = not ray.is_initialized()
+        self._is_ours, self._reaches_others = not ray.is_initialized(), ray_constants.ENABLE_RAY_CLUSTER
         if self._is_ours:
             settings: dict[str, Any] = {"log_to_driver": False, "logging_level": "error"}  # Any: Ray's own
             if self._address is None:
+                # Else Ray puts the machine's own address in the place of loopback, and listens on all of them.
+                ray_constants.ENABLE_RAY_CLUSTER = False
                 settings |= {"num_cpus": self._processes, "include_dashboard": False, "_node_ip_address": LOOPBACK}
                 settings |= {"object_store_memory": OBJECT_STORE_BYTES}
             else:
@@ -78,6 +81,7 @@ class _Cluster:
     def __exit__(self, *_: object) -> None:
         if self._is_ours:
             ray.shutdown()
+            ray_constants.ENABLE_RAY_CLUSTER = self._reaches_others
 
 
 def _remote() -> Any:  # Any: Ray's decorator gives a class of its own

@@ -6,8 +6,10 @@ be others. It runs on one core, with all customers of the namespace in memory; `
 event time will do.
 """
 
+import hashlib
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from itertools import chain
 from operator import itemgetter
 from pathlib import Path
 from typing import get_args
@@ -115,7 +117,9 @@ def fold_recorded(
         progress("recorded", logs.done, logs.total)
     for partition in taking:
         counts.update(partition.counts)
-    rows += [row_of(moment) for moment in _given(reads, partitions, event_reader(schemas))]
+    for moment in _given(reads, partitions, event_reader(schemas)):
+        counts.update((type(moment.event).__name__, "events"))
+        rows.append(row_of(moment))
     spent = sorted((each.customer_id, encode_spending(each)) for partition in taking for each in partition.spent())
     rows.sort(key=itemgetter(0, 1, 2, 3))
     folder.mkdir(parents=True, exist_ok=True)
@@ -125,7 +129,7 @@ def fold_recorded(
     return Folded(
         source=f"{namespace}, in recorded order",
         lacks=LACKS,
-        fingerprint=f"{namespace}@{logs.total}",
+        fingerprint=_fingerprint(rows, spent, counts),
         events=counts.pop("events"),
         start_ms=start_ms or 0,
         end_ms=end_ms,
@@ -133,6 +137,14 @@ def fold_recorded(
         moment_files=(str(files[0]),),
         spend_files=(str(files[1]),),
     )
+
+
+def _fingerprint(rows: Sequence[Row], spent: Sequence[tuple[str, bytes]], counts: Mapping[str, int]) -> str:
+    """Of all that was found: a namespace that goes on, or is made anew under its name, has another."""
+    digest = hashlib.blake2b(repr(sorted(counts.items())).encode(), digest_size=16)
+    for row in chain(rows, spent):
+        digest.update(repr(row).encode())
+    return digest.hexdigest()
 
 
 def _given(reads: Reads, partitions: int, read: EventReader) -> Iterator[GivenMoment]:

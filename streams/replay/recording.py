@@ -112,6 +112,7 @@ class Recording:
         self._rows["looks"].add(
             event.id, at_ms, event.customer_id, event.market, event.pool, event.look, event.look_number, event.score,
             event.expected_value_minor, event.rule_score, event.first_order_minor, event.model_version, event.is_vip,
+            event.consent,
         )  # fmt: skip
         period = quarter(at_ms)
         for reason in event.reasons:

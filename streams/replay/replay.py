@@ -22,8 +22,9 @@ from schemas.events import ConsentChanged
 from streams.policies import assignment_policy, scoring_policy
 from streams.replay import evidence
 from streams.replay.answer import answer
-from streams.replay.baselines import ALL, with_baselines
+from streams.replay.baselines import ALL, check, with_baselines
 from streams.replay.bootstrap import DRAWS, SEED, Population
+from streams.replay.capacity import SCENARIOS
 from streams.replay.evaluation import Evaluation, between_all
 from streams.replay.fold import Folded, fold
 from streams.replay.jobs import BaselinesJob, CapacityJob, Job, PlayJob, name_of, run_jobs
@@ -91,6 +92,7 @@ def replay(
 ) -> Replayed:
     """Everything. `started_s` is when the clock began (by `perf_counter`), if before this call."""
     began = perf_counter() if started_s is None else started_s
+    plan = replace(plan, baselines=check(plan.baselines))
     at = perf_counter()
     folds = _folds(plan, progress)
     plan = _with_consent_assumed(plan, folds)
@@ -185,11 +187,14 @@ def _play_job(folded: Folded, variant: Variant, kept: Path) -> PlayJob:
     return PlayJob(folded, variant, kept / f"play-{name_of(*facts)}")
 
 
-def _capacity_job(plan: Plan, folded: Folded) -> CapacityJob:
-    """Of the first variant."""
+def _capacity_jobs(plan: Plan, folded: Folded) -> list[CapacityJob]:
+    """Of the first variant, scenario by scenario."""
     kept = plan.work_dir / "runs"
     played, policy = _play_job(folded, plan.variants[0], kept).folder, assignment_policy(plan.settings)
-    return CapacityJob(played, policy, kept / f"capacity-{name_of(played.name, policy)}")
+    return [
+        CapacityJob(played, policy, scenario, kept / f"capacity-{name_of(played.name, policy, scenario)}")
+        for scenario in SCENARIOS
+    ]
 
 
 def _baselines_job(plan: Plan, folded: Folded, variant: Variant, kept: Path) -> BaselinesJob:
@@ -216,10 +221,10 @@ def _results(plan: Plan, folded: Folded, runs: tuple[Run, ...], progress: Progre
             progress("judge", number, steps)
         results.differences += tuple(between_all(evaluations))
 
-    capacity = _capacity_job(plan, folded) if plan.with_capacity else None
-    run_jobs([] if capacity is None else [capacity], plan.processes, lambda _moments: None, judge)
-    if capacity is not None:
-        results.capacity = tuple(replace(row, variant=runs[0].variant) for row in capacity.found())
+    capacity = _capacity_jobs(plan, folded) if plan.with_capacity else []
+    run_jobs(capacity, plan.processes, lambda _moments: None, judge)
+    found = (row for job in capacity for row in job.found())
+    results.capacity = tuple(replace(row, variant=runs[0].variant) for row in found)
     _headlines(results)
     results.notes += tuple(_silences(results))
     progress("judge", steps, steps)
@@ -269,16 +274,16 @@ def outcome_of(settings: Settings) -> str:
 
 
 def quality_of(folded: Folded) -> DataQuality:
-    """What the log held, from the fold's counts: `rejected <class>`, `tier <name> <change>`, kinds of events, and others."""
+    """What the log held, from the fold's counts: `rejected <class>`, `left_out <reason>`, `tier <name>
+    <change>`, kinds of events, and others.
+    """
     counts = dict(folded.counts)
     events = {name: counts.pop(name) for name in list(counts) if name[:1].isupper()}
-    rejected = {
-        name.removeprefix("rejected "): counts.pop(name) for name in list(counts) if name.startswith("rejected ")
-    }
-    tiers = {name.removeprefix("tier "): counts.pop(name) for name in list(counts) if name.startswith("tier ")}
+    rejected, left_out, tiers = (_taken(counts, prefix) for prefix in ("rejected ", "left_out ", "tier "))
     return DataQuality(
         events=events,
         rejected=rejected,
+        left_out=left_out,
         guests=counts.pop("guests", 0),
         duplicates=counts.pop("duplicates", 0),
         unmatched_returns=counts.pop("unmatched_returns", 0),
@@ -290,13 +295,15 @@ def quality_of(folded: Folded) -> DataQuality:
     )
 
 
+def _taken(counts: dict[str, int], prefix: str) -> dict[str, int]:
+    """Those whose names begin so, without it; they are no longer among `counts`."""
+    return {name.removeprefix(prefix): counts.pop(name) for name in list(counts) if name.startswith(prefix)}
+
+
 def _variant(variant: Variant, run: Run) -> VariantFacts:
-    main = [
-        is_vip
-        for is_vip, days in zip(
-            run.examples["is_vip"].to_pylist(), run.examples["horizon_days"].to_pylist(), strict=True
-        )
-        if days == run.horizon_days
+    columns = (run.examples[name].to_pylist() for name in ("look", "horizon_days", "is_vip"))
+    outcomes = [
+        is_vip for look, days, is_vip in zip(*columns, strict=True) if (look, days) == ("first", run.horizon_days)
     ]
     withheld = sum(1 for is_withheld in run.assignments["withheld"].to_pylist() if is_withheld)
     return VariantFacts(
@@ -306,11 +313,12 @@ def _variant(variant: Variant, run: Run) -> VariantFacts:
         champion=variant.settings.learning.champion,
         horizon_days=run.horizon_days,
         outcome=outcome_of(variant.settings),
-        examples=len(main),
-        positives=sum(main),
+        examples=len(outcomes),
+        positives=sum(outcomes),
         looks=run.looks.num_rows,
         assigned=run.assignments.num_rows - withheld,
         withheld=withheld,
+        vips_served=len(evidence.lead_days(run)),
         snapshots=run.snapshots.num_rows,
         outputs_sha256=run.outputs_sha256,
         counts=dict(run.counts),

@@ -209,11 +209,12 @@ class VariantFacts(Struct, frozen=True, kw_only=True):
     champion: str = ""
     horizon_days: int = 180
     outcome: str = ""  # in words
-    examples: int = 0
+    examples: int = 0  # first looks whose outcome was known by the end of the log
     positives: int = 0
-    looks: int = 0
+    looks: int = 0  # of all kinds
     assigned: int = 0
     withheld: int = 0
+    vips_served: int = 0  # who had their advisor before they became VIP
     snapshots: int = 0
     outputs_sha256: str = ""
     counts: dict[str, int] = {}
@@ -225,7 +226,7 @@ class DataQuality(Struct, frozen=True, kw_only=True):
 
     events: dict[str, int] = {}  # by kind
     rejected: dict[str, int] = {}  # by class
-    rows: dict[str, dict[str, int]] = {}  # of a data set: used and skipped rows, by reason
+    left_out: dict[str, int] = {}  # rows of the source that became no event, by reason
     guests: int = 0
     duplicates: int = 0
     unmatched_returns: int = 0
@@ -240,8 +241,7 @@ class Stages(Struct, frozen=True, kw_only=True):
     """Seconds by stage."""
 
     fold_s: float = 0.0
-    sequel_s: float = 0.0
-    baselines_s: float = 0.0
+    sequel_s: float = 0.0  # variants and baselines, beside each other
     measures_s: float = 0.0
     total_s: float = 0.0
     fold_was_reused: bool = False

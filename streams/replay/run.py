@@ -30,6 +30,7 @@ LOOKS: Final = pa.schema([
     ("first_spend_minor", pa.int64()),
     ("model_version", _word),
     ("is_vip_already", pa.bool_()),
+    ("consent", _word),
 ])  # fmt: skip
 # A look whose outcome came due within the log: what it said, and what came of it. The scores of baselines stand beside the
 # model's own (null: the baseline was not asked for, or had nothing to learn from yet).
@@ -78,7 +79,8 @@ ASSIGNMENTS: Final = pa.schema([
     ("ended_at_ms", pa.int64()),
     ("reason", _word),
 ])  # fmt: skip
-# How full the pools were, at the end of each week (Monday 0:00 UTC): as the assigner's own state had it.
+# How full the pools were, at the end of each week (Monday 0:00 UTC): as the assigner's own state had it. The last week is cut
+# short where the log ends.
 WEEKS: Final = pa.schema([
     ("week_ms", pa.int64()),  # when it began
     ("pool", _word),

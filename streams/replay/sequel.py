@@ -110,7 +110,9 @@ class _Sequel:
             self._take(moment, spent)
             if number % EVERY == 0:
                 progress(EVERY)
+        self._pass_weeks(self.folded.end_ms)
         self.assigning.decide_before(self.folded.end_ms + 1)
+        self.recording.week(self.next_week_ms - WEEK_MS, self.assigning.pools())  # the one under way
         self.learning.learn()
         if self.contacts_left_out:
             self.notes.append(

@@ -33,6 +33,7 @@ class Look(NamedTuple):
     score: float
     expected_value_minor: int
     first_spend_minor: int
+    consent: str = "granted"  # as the shop had it; in the sweep everybody's is
 
 
 class Pick(NamedTuple):

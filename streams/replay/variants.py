@@ -198,10 +198,10 @@ def _reconcile(merged: Table, changed: Table) -> None:
 
 
 def _unknown(key: str, known: Iterable[str], file: str) -> SettingsError:
-    names = list(known)
-    near = get_close_matches(key, names, n=1)
-    cure = f"did you mean {near[0]}?" if near else f"remove it from {file}; there are {', '.join(names)}"
-    return SettingsError(key, "a known key", key.rpartition(".")[2], cure)
+    got, names = key.rpartition(".")[2], {name.rpartition(".")[2]: name for name in known}
+    near = get_close_matches(got, names, n=1)
+    cure = f"did you mean {names[near[0]]}?" if near else f"remove it from {file}; there are {', '.join(names)}"
+    return SettingsError(key, "a known key", got, cure)
 
 
 def _all(problems: list[SettingsError]) -> SettingsError:

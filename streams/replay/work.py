@@ -31,7 +31,9 @@ CORE = (
     (schemas, ("events", "ids", "records")),
     (streams, ("engine", "door")),
 )
-FOLD = ("households", "moments", "shards", "shuffle", "spending", "spill", "stages")
+FOLD = (
+    "fold", "households", "moments", "partitions", "places", "rows", "shards", "shuffle", "spending", "spill", "stages", "work",
+)  # fmt: skip
 
 T = TypeVar("T")
 
@@ -39,7 +41,7 @@ T = TypeVar("T")
 class FolderInUse(MaitredError):
     def __init__(self, folder: Path) -> None:
         super().__init__(
-            f"{folder}: expected nobody else at work there, got another replay; wait for it, or use another folder"
+            f"{folder}: expected nobody else at work there, got another replay; wait for it, or name another folder with --work"
         )
 
 
@@ -80,6 +82,12 @@ def held(folder: Path) -> Iterator[None]:
         yield
 
 
+def forget(work_dir: Path) -> None:
+    """Remove what replays have left there, and nothing else: hold the folder meanwhile."""
+    for folder in (*work_dir.glob("log-*"), *work_dir.glob("recorded-*"), work_dir / "runs"):
+        shutil.rmtree(folder, ignore_errors=True)
+
+
 # ---- small facts beside the files --------------------------------------------------------------------------------------
 
 
@@ -91,7 +99,11 @@ def note(path: Path, facts: object) -> None:
 
 
 def noted(path: Path, kind: type[T]) -> T | None:
-    return msgspec.json.decode(path.read_bytes(), type=kind) if path.exists() else None
+    """None where nothing is noted, or what another release has noted otherwise: it is made anew."""
+    try:
+        return msgspec.json.decode(path.read_bytes(), type=kind)
+    except (FileNotFoundError, msgspec.DecodeError):
+        return None
 
 
 def empty(folder: Path) -> Path:

@@ -95,6 +95,9 @@ class Deciding:
         if looks is None and look.order is None:  # a record so late that the looks have served already
             self.counts["looks_too_late"] += 1
             return
+        if looks is not None and look.order is None and not looks.is_current:  # frozen by an earlier release
+            self.counts["looks_of_other_features"] += 1
+            return
         cause = caused_by_record(record, "CustomerScored") if record else self.moment(profile, look.at_ms, look.name)
         scored, looks = take_look(profile, looks, look, cause, self.model, self.policy)
         self.announce("scores", scored.pool, scored)

@@ -6,7 +6,6 @@ look frozen by then becomes one example; the learner waits for the main horizon 
 
 from features.frozen import Looks
 from features.profile import Pending, Profile, remind
-from features.vector import FEATURES_VERSION
 from schemas.events import ExampleReady
 from streams.scoring.policy import DAY_MS, Policy
 
@@ -45,7 +44,7 @@ def examples(
             first_purchase_at_ms=first.at_ms,
             horizon_days=horizon_days,
             features=look.vector,
-            features_version=FEATURES_VERSION,
+            features_version=looks.features_version,
             first_order_minor=first.net_minor,
             outcome_minor=outcome_minor,
             is_vip=is_vip(profile, outcome_minor, policy),

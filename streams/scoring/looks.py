@@ -2,7 +2,7 @@
 
 The first look is taken at the first purchase. Second looks follow at each further order or return, and at set days, as long
 as the customer is new (DESIGN 6). A look freezes its features, so that the example made of it months later is exactly what
-was scored.
+was scored. Where a release has changed the features meanwhile, there are no second looks at what was frozen under the earlier ones.
 
 A look that found no consent led to nothing. When consent comes, the last look is told again: a shop publishes a customer's
 consent and order at once, on two topics, and either may be read first (docs/decisions/0011-consent-after-the-look.md).
@@ -48,8 +48,13 @@ def wants_second_look(profile: Profile, at_ms: int, policy: Policy) -> bool:
 
 
 def waits_for_consent(profile: Profile, looks: Looks, at_ms: int, policy: Policy) -> bool:
-    """Whether the last look found no consent, and only now there is one, while the customer is new."""
+    """Whether the last look found no consent, and only now there is one, while the customer is new.
+
+    Looks over other features than today's wait in vain: no model knows them any more.
+    """
     if profile.consent != GRANTED or profile.first_purchase is None or profile.looks == 0 or not looks.looks:
+        return False
+    if not looks.is_current:
         return False
     found_none = looks.consent != GRANTED and (policy.asks_consent or looks.consent != UNKNOWN)
     return found_none and at_ms - profile.first_purchase.at_ms <= _new_for_ms(policy)

@@ -118,7 +118,7 @@ def _warn(standing: TierStanding, spend: _Spend, policy: TierPolicy) -> tuple[Ti
     """At risk: once for a tier, until it is safe again."""
     held = standing.tier
     if held == 0 or _qualifies(spend.soon_minor, spend.soon_orders, policy.tiers[held - 1]):
-        return replace(standing, at_risk=0), []
+        return replace(standing, at_risk=0) if standing.at_risk else standing, []
     if standing.at_risk == held:
         return standing, []
     return replace(standing, at_risk=held), [_change("at_risk", held, spend, policy)]
@@ -131,7 +131,7 @@ def _hint(
     aim = standing.tier + 1
     said = standing.near == aim
     if aim > len(policy.tiers) or not _is_near(spend, policy.tiers[aim - 1], policy, said=said):
-        return replace(standing, near=0), [], None
+        return replace(standing, near=0) if standing.near else standing, [], None
     if said:
         return standing, [], None
     if at_ms < standing.quiet_until_ms:

@@ -287,10 +287,8 @@ class Assignment(Struct, frozen=True, kw_only=True):
     waiting_limit: Annotated[int, says("How many may wait in a pool.", ge=0, le=10_000)] = 50
     planning_window_days: Annotated[
         Days,
-        says(
-            "How far ahead places and new customers are weighed against each other to set the price. A pool of more than six places looks further: by the root of their number, up to 3.2 times as far."
-        ),
-    ] = 14
+        says("How far ahead places and new customers are weighed against each other to set the price."),
+    ] = 28
     expected_looks: Annotated[
         int,
         says(
@@ -298,7 +296,7 @@ class Assignment(Struct, frozen=True, kw_only=True):
             ge=1,
             le=10_000_000,
         ),
-    ] = 100
+    ] = 200
     recent_looks: Annotated[
         int,
         says(
@@ -368,7 +366,7 @@ class Learning(Struct, frozen=True, kw_only=True):
     drift_action: Annotated[
         Literal["report", "fall_back", "forget"],
         says(
-            "What is done when the champion's loss has changed: `report` it only; `fall_back`: the rule scores these looks for a while; `forget`: the model lets go of what it had learnt of them."
+            "What is done when the champion's loss has grown: `report` it only; `fall_back`: the rule scores these looks for a while; `forget`: the model lets go of what it had learnt of them."
         ),
     ] = "report"
     fall_back_examples: Annotated[

@@ -11,7 +11,7 @@ VIP_ORDERS = 2.86  # net spend after the first order that makes a VIP, in mean o
 
 def shop_settings(plan: ShopPlan) -> dict[str, str]:
     """`MAITRED_` variables. About every tenth customer becomes a VIP within the horizon."""
-    looks = plan.customers / plan.days * 14 * plan.consent  # first ones in a planning window, over all pools
+    looks = plan.customers / plan.days * 28 * plan.consent  # first ones in a planning window, over all pools
     pools = {market.pool for market in plan.markets}
     mean = int(plan.spend_mean_minor)
     tiers = [

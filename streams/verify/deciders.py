@@ -2,6 +2,8 @@
 
 from collections.abc import Sequence
 
+from msgspec.structs import replace
+
 from schemas.events import BatchCommitted
 from schemas.records import Seen
 from streams.log import Message
@@ -44,8 +46,10 @@ class Deciders:
     """Gives each entry the processor that decided it: by the policy and the model that it names."""
 
     def __init__(self, name: str, settings: Sequence[Settings], models: Models) -> None:
+        """`settings` are those of now, then those of earlier times."""
         self._name, self._models = name, models
-        self._settings = {policy_version(each): each for each in settings}
+        now = settings[0]  # how many partitions there are is the namespace's, whatever a file of then says
+        self._settings = {policy_version(each): replace(each, partitions=now.partitions) for each in settings}
         self._made: dict[str, Processor] = {}
 
     def of(self, entry: BatchCommitted) -> Processor:

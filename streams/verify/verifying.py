@@ -59,7 +59,7 @@ def verify(
     most: int = 1,
     progress: Progress = lambda *_: None,
 ) -> Verdict:
-    """Recompute what was decided. `settings` are the namespace's, those of now and of earlier times in any order.
+    """Recompute what was decided. `settings` are the namespace's: those of now, then of earlier times in any order.
 
     Ends at `most` differences. Raises `CannotVerify` where something that the core was given is not there any more.
     """

@@ -1,5 +1,11 @@
 """The topics of a real Kafka as the source of a replay: transactions, stretches by time, and what was aborted."""
 
+import json
+import os
+import subprocess
+import sys
+from datetime import UTC, datetime
+
 import msgspec
 import pyarrow as pa
 import pytest
@@ -26,7 +32,33 @@ def in_order(batches):
     return sorted((tuple(row.values()) for row in table), key=lambda row: row[:4])
 
 
-def test_a_namespace_is_read_whole_and_by_time_as_it_was_published():
+def said(at_ms):
+    return datetime.fromtimestamp(at_ms / 1_000, UTC).isoformat()
+
+
+def replay(variables, *options):
+    code = "from streams.cli import main; main()"
+    command = [
+        sys.executable,
+        "-c",
+        code,
+        "replay",
+        "--topics",
+        "--json",
+        "--processes",
+        "1",
+        "--baselines",
+        "none",
+        *options,
+    ]
+    done = subprocess.run(
+        command, env={**os.environ, **variables}, capture_output=True, text=True, check=False, timeout=100
+    )
+    assert done.returncode == 0, done.stderr
+    return done
+
+
+def test_a_namespace_is_read_whole_and_by_time_as_it_was_published(tmp_path):
     with own_namespace("replay") as variables:
         settings = load(None, variables)
         plan = ShopPlan(seed=5, customers=60, days=120, trouble=0.0)
@@ -44,6 +76,9 @@ def test_a_namespace_is_read_whole_and_by_time_as_it_was_published():
         expected = [row for row in whole if from_ms <= row[0] < to_ms]
         assert 0 < len(expected) < len(whole)
         assert in_order(by_time.batches()) == expected
+        told = replay(variables, "--from", said(from_ms), "--until", said(to_ms), "--work", str(tmp_path))
+        assert json.loads(told.stdout)["events"] == len(expected)
+        assert "what lies before --from is not known" in told.stderr
         nothing = TopicSource(kafka_config(settings), FileRegistry(), topics, Wanted(from_ms=whole[-1][0] + 1))
         assert (in_order(nothing.batches()), nothing.total()) == ([], 0)
 

@@ -1,4 +1,4 @@
-"""A cold anchored model ranks exactly as the rule, whatever the shop's distributions."""
+"""A cold anchored model ranks exactly as the rule, whatever the shop's distributions; any one has a single order."""
 
 from itertools import pairwise
 
@@ -38,10 +38,16 @@ def test_a_cold_model_scores_and_ranks_as_the_rule(shop) -> None:
     assert [model.rank(model.log_odds(v)) for v in vectors] == [by_rule.rank(by_rule.log_odds(v)) for v in vectors]
 
 
-@given(shops())
-def test_ranks_and_scores_of_one_version_have_one_order(shop) -> None:
+@given(shops(), st.lists(st.tuples(st.lists(numbers, min_size=8, max_size=8), st.booleans()), max_size=30))
+def test_ranks_and_scores_of_one_version_have_one_order(shop, lessons) -> None:
+    """Cold or taught, by the rule or anchored: a higher score never has the lower rank, and equals share both."""
     rule, look, vectors = shop
-    linear = rule.linear(look)
-    ordered = sorted(linear.log_odds(vector) for vector in vectors)
-    assert all(linear.rank(a) <= linear.rank(b) for a, b in pairwise(ordered))
-    assert all(probability(a) <= probability(b) for a, b in pairwise(ordered))
+    anchored = Anchored()
+    for seen, outcome in lessons:
+        lesson = (seen * len(vectors[0]))[: len(vectors[0])]
+        anchored.learn(rule, look, lesson, None, outcome=outcome)
+    for linear in (rule.linear(look), anchored.linear(rule, look)):
+        said = [linear.log_odds(vector) for vector in (*vectors, *vectors)]
+        assert said[: len(vectors)] == said[len(vectors) :]
+        ordered = sorted((probability(log_odds), linear.rank(log_odds)) for log_odds in said)
+        assert all(a[1] <= b[1] for a, b in pairwise(ordered))

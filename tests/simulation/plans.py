@@ -45,7 +45,11 @@ def maitred_plan(seed: int) -> Plan:
             recent_looks=10,
             waiting_limit=2,
         ),
-        learning=Learning(champion=rng.choice(("rule", "river")), snapshot_every=rng.choice((1, 4))),
+        learning=Learning(
+            champion=rng.choice(("rule", "river", "anchored")),
+            snapshot_every=rng.choice((1, 4)),
+            challengers=rng.choice(((), ("river",), ("rule", "anchored"))),
+        ),
     )
     return Plan(settings, maitred_roles(settings), SHOP_TOPICS, rng.choice((30, 60, 100)))
 
@@ -75,12 +79,17 @@ def maitred_roles(settings: Settings) -> tuple[Role, ...]:
 
 def _models(champion: str, events: Callable[[str], Iterable[object]]) -> Callable[[Processor, BatchCommitted], None]:
     """Gives a scorer the model that an entry of the batch log names."""
-    made = [load_model(None, champion)]
-    made += [load_model(e.payload, champion) for e in events("snapshots") if isinstance(e, SnapshotPublished)]
-    by_version: dict[str, Model] = {model.version: model for model in made}
+    by_version = models_by_version(champion, events("snapshots"))
 
     def take(scorer: Processor, entry: BatchCommitted) -> None:
         assert isinstance(scorer, Scorer)
         scorer.model = by_version[entry.model_version]
 
     return take
+
+
+def models_by_version(champion: str, events: Iterable[object]) -> dict[str, Model]:
+    """The cold start, and what each of these snapshots scores with."""
+    made = [load_model(None, champion)]
+    made += [load_model(event.payload, champion) for event in events if isinstance(event, SnapshotPublished)]
+    return {model.version: model for model in made}

@@ -3,12 +3,13 @@
 Contacts are reported by `report_contact`, once there are assignments to speak of.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from functools import cache
 from random import Random
 from typing import Literal, NamedTuple
 
 import msgspec
+from msgspec.structs import replace
 
 from schemas.codec import write_event
 from schemas.events import (
@@ -22,12 +23,14 @@ from schemas.events import (
     ErasureRequested,
     Event,
     ItemsReturned,
+    ModelChosen,
     OrderLine,
     OrderPlaced,
     PageBrowsed,
     PoolChanged,
     RelationImported,
     ReturnLine,
+    SnapshotPublished,
 )
 from schemas.ids import partition_of
 from schemas.registry import FileRegistry
@@ -52,7 +55,7 @@ SCHEMA_IDS = {
     event.__name__: REGISTRY.schema_id(event.__name__)
     for event in (
         OrderPlaced, ItemsReturned, PageBrowsed, ConsentChanged, ErasureRequested, AssignmentWished, CustomersMerged,
-        AdvisorChanged, PoolChanged, ContactReported, RelationImported,
+        AdvisorChanged, PoolChanged, ContactReported, RelationImported, ModelChosen,
     )
 }  # fmt: skip
 MARKETS, POOLS = ("DE", "FR"), {"DE": "north", "FR": "south"}
@@ -256,6 +259,33 @@ class Shop:
             service_until_ms=rng.choice((None, at_ms + rng.choice((0, 1, 9)) * DAY_MS)),
             language=rng.choice((None, "de")),
         )
+
+
+class Operator:
+    """Has a word on who scores, now and then: by chance of its own, which disturbs no shop's history."""
+
+    def __init__(self, rng: Random) -> None:
+        self.rng, self._choices = rng, 0
+
+    def choose(self, published: Callable[[], Sequence[SnapshotPublished]], at_ms: int) -> Iterator[Publication]:
+        """Perhaps a choice among what was published. Some can't be followed, some come twice."""
+        if self.rng.random() < 0.3:
+            self._choices += 1
+            event = self._choice(published()[-10:], at_ms)
+            publication = Publication(at_ms, "examples", 0, b"model", write_event(event, SCHEMA_IDS["ModelChosen"]))
+            yield from [publication] * self.rng.choice((1, 1, 1, 1, 2))
+
+    def _choice(self, published: Sequence[SnapshotPublished], at_ms: int) -> ModelChosen:
+        event = ModelChosen(choice_id=f"x{self._choices}", occurred_at_ms=at_ms, choice="followed")
+        match self.rng.choice(("promoted", "promoted", "rolled_back", "rolled_back", "followed")):
+            case "promoted":
+                model = self.rng.choice(("anchored", "river", "rule", "rule", "no such model"))
+                return replace(event, choice="promoted", model=model)
+            case "rolled_back" if published:
+                old = self.rng.choice(published)
+                payload = old.payload if self.rng.random() < 0.9 else old.payload[:-1]
+                return replace(event, choice="rolled_back", version=old.version, payload=payload)
+        return event
 
 
 _WEIGHTS = {"orders": 5, "browse": 6, "returns": 2, "privacy": 2, "roster": 1, "contacts": 0}

@@ -9,6 +9,8 @@ from collections.abc import Callable
 
 import pytest
 
+from schemas.events import SnapshotPublished
+from tests.simulation.fault_free import events
 from tests.simulation.parts import Plan
 from tests.simulation.plans import diary_plan, maitred_plan
 from tests.simulation.verdict import findings
@@ -50,6 +52,7 @@ def test_there_is_something_to_judge() -> None:
         world = World(seed, maitred_plan(seed))
         world.run()
         struck.update(world.perils.struck)
+        announced.update(event.cause for event in events(world, "snapshots") if isinstance(event, SnapshotPublished))
         for (topic, _), log in world.broker.logs.items():
             for message in log.committed():
                 announced[topic] += 1
@@ -69,3 +72,5 @@ def test_there_is_something_to_judge() -> None:
         assert announced[topic] >= 25, topic
     for kind in ("ProfileMoved", "EventForwarded", "PoolChanged", "RelationImported"):
         assert announced[f"maitred.{kind}"] >= 10, kind
+    for cause in ("promoted", "rolled_back", "followed"):
+        assert announced[cause] >= 10, cause

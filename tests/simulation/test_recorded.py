@@ -4,22 +4,23 @@ from pathlib import Path
 
 import pytest
 
-from schemas.events import CustomerScored, CustomerStanding, ExampleReady, TierChanged
+from features.vector import refer
+from schemas.events import AdvisorChanged, CustomerScored, CustomerStanding, ExampleReady, TierChanged
+from streams.log import Message
 from streams.policies import scoring_policy
 from streams.replay.fold import Folded
 from streams.replay.moments import LookMoment, OutcomeMoment, StandingMoment, TierMoment
 from streams.replay.recorded import fold_recorded
 from tests.simulation.fault_free import WorldReads, events
-from tests.simulation.plans import maitred_plan
+from tests.simulation.plans import maitred_plan, models_by_version
 from tests.simulation.shop import REGISTRY
 from tests.simulation.world import World
 
 SEEDS = range(20, 32)
 
 
-def folded(world: World, folder: Path) -> Folded:
+def folded(reads: WorldReads, world: World, folder: Path) -> Folded:
     settings = world.plan.settings
-    reads = WorldReads(world)
     return fold_recorded(reads, settings.namespace, settings.partitions, REGISTRY, scoring_policy(settings), folder)
 
 
@@ -27,14 +28,17 @@ def folded(world: World, folder: Path) -> Folded:
 def test_moments_in_recorded_order_are_what_was_announced(seed: int, tmp_path: Path) -> None:
     world = World(seed, maitred_plan(seed))
     world.run()
-    moments = list(folded(world, tmp_path).moments())
+    moments = list(folded(WorldReads(world), world, tmp_path).moments())
     scores = [*events(world, "scores")]
 
     looks = {moment.scored.id: moment for moment in moments if isinstance(moment, LookMoment)}
     announced = {event.id: event for event in scores if isinstance(event, CustomerScored)}
     assert looks.keys() == announced.keys()
+    models = models_by_version(world.plan.settings.learning.champion, events(world, "snapshots"))
     for name, event in announced.items():
-        scored = looks[name].scored
+        scored, model = looks[name].scored, models[event.model_version]
+        seen = refer(looks[name].vector, looks[name].basket, model.reference)
+        assert model.score(event.look, seen).score == event.score  # the features are production's own, to the bit
         assert (scored.look, scored.customer_id, scored.first_order_minor, scored.consent, scored.brief) == (
             event.look, event.customer_id, event.first_order_minor, event.consent, event.brief,
         )  # fmt: skip
@@ -49,7 +53,21 @@ def test_moments_in_recorded_order_are_what_was_announced(seed: int, tmp_path: P
     told = {event.id for event in scores if isinstance(event, CustomerStanding)}
     assert standings <= told
     if standings != told:  # pools that assigned somebody are told what the log's assignments made them know
-        assert {event.id.split("/")[0] for event in scores if event.id in told - standings} <= {
-            "privacy",
-            "assignments",
-        }
+        assert {name.split("/")[0] for name in told - standings} <= {"privacy", "assignments"}
+
+
+class WithoutRoster(WorldReads):
+    def _all(self, topic: str, partition: int) -> list[Message]:
+        return [] if topic == "roster" else super()._all(topic, partition)
+
+
+def test_the_roster_is_counted_and_another_one_is_another_source(tmp_path: Path) -> None:
+    """Who finds no `AdvisorChanged` counted assumes a team of their own."""
+    world = World(20, maitred_plan(20))
+    world.run()
+    known = folded(WorldReads(world), world, tmp_path)
+    there = sum(isinstance(event, AdvisorChanged) for event in events(world, "roster"))
+    assert known.counts["AdvisorChanged"] == there > 0
+    without = folded(WithoutRoster(world), world, tmp_path)
+    assert "AdvisorChanged" not in without.counts
+    assert folded(WorldReads(world), world, tmp_path).fingerprint == known.fingerprint != without.fingerprint

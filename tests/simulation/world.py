@@ -10,13 +10,13 @@ from random import Random
 
 from msgspec.structs import replace
 
-from schemas.events import AdvisorAssigned
+from schemas.events import AdvisorAssigned, SnapshotPublished
 from streams.settings.keys import Batch
 from tests.simulation.broker import TRANSACTION_TIMEOUT_MS, Broker
 from tests.simulation.flaky_store import SharedStore
 from tests.simulation.parts import Parts, Plan, read
 from tests.simulation.perils import Perils, Rates
-from tests.simulation.shop import DAY_MS, HOUR_MS, START_MS, Shop
+from tests.simulation.shop import DAY_MS, HOUR_MS, START_MS, Operator, Shop
 from tests.simulation.workers import Actor, Worker
 
 ROUNDS, IDLE_ROUNDS, GIVEN_UP = (
@@ -41,6 +41,7 @@ class World:
         self.writes_at_once = self.rng.choice((1, 3, 5_000))
         self.settings = replace(plan.settings, time=self.rng.choice(("wall", "wall", "event")), batch=self._batch())
         self.shop = Shop(Random(f"{seed}/shop"), dict(plan.topics), plan.shop_topics, plan.records)
+        self.operator = Operator(Random(f"{seed}/operator"))
         self.on_stack: list[Actor] = []
         self.workers = [Worker(self, f"w{number}") for number in range(self.rng.choice((1, 2, 2, 3)))]
         self.is_at_rest = False
@@ -121,6 +122,9 @@ class World:
         del self.shop.publications[:count]
         if "contacts" in self.plan.shop_topics:
             self._report_a_contact()
+        if any(role.name == "learner" for role in self.plan.roles):
+            for choice in self.operator.choose(self._published, self.now_ms):
+                self.broker.publish(*choice[1:])
 
     def _report_a_contact(self) -> None:
         logs = (self.broker.logs["assignments", p] for p in range(self.plan.topics["assignments"]))
@@ -130,6 +134,10 @@ class World:
             self._contacts += 1
             contact = self.shop.report_contact(assigned[-3:], self._contacts, self.now_ms)
             self.broker.publish(*contact[1:])
+
+    def _published(self) -> list[SnapshotPublished]:
+        events = map(read, self.broker.logs["snapshots", 0].committed())
+        return [event for event in events if isinstance(event, SnapshotPublished)]
 
     # ---- time and Kafka --------------------------------------------------------------------------------------------
 

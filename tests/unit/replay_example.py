@@ -72,7 +72,7 @@ def example_run(customers: int = 400, seed: int = 7, variant: str = "as configur
             facts = (round(score * 100_000), 0.8 * score, spend)
             rows["looks"].add(
                 f"{customer}/{look}", at_ms, customer, market, "main", look, place + 1, score, facts[0], facts[1],
-                facts[2], "anchored-1@200", False,
+                facts[2], "anchored-1@200", False, "granted",
             )  # fmt: skip
             if horizon_ms <= end_ms:
                 rows["examples"].add(
@@ -134,7 +134,7 @@ def example_results(variants: tuple[str, ...] = ("as configured", "no basket")) 
             first_event_ms=START_MS,
             last_event_ms=START_MS + 540 * DAY_MS,
         ),
-        stages=Stages(fold_s=8.0, sequel_s=7.0, baselines_s=3.0, measures_s=2.0, total_s=21.4),
+        stages=Stages(fold_s=8.0, sequel_s=7.0, measures_s=2.0, total_s=21.4),
         notes=("no roster is known: one advisor place a week for every 40 first purchases was assumed",),
         looks={look: Headline(examples=2_900, positives=290, roc_auc=0.735 + more) for look, more in LIFT.items()},
         evaluations={"all": {scorer: Headline(examples=2_900, roc_auc=auc) for scorer, auc in AUC.items()}},

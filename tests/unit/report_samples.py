@@ -136,11 +136,11 @@ def sample_results() -> Results:
         quality=DataQuality(
             events={"OrderPlaced": 40_100, "ItemsReturned": 9_200},
             rejected={"impossible value": 12},
-            rows={"lines": {"used": 797_885, "no customer": 243_007, "price 0": 6_024}},
             guests=3_710,
             duplicates=4,
             unmatched_returns=810,
-            others={"looks": 9_000, "left_out price 0": 6_024},
+            left_out={"no_customer": 243_007, "price_0": 6_024},
+            others={"looks": 9_000},
             tier_changes={"silver reached": 910, "gold near": 120},
             first_event_ms=START_MS,
             last_event_ms=START_MS + 700 * DAY_MS,
@@ -330,6 +330,7 @@ def sample_run() -> Run:
             5_000,
             "20",
             False,
+            "granted",
         )
         for n in range(400)
     ]

@@ -7,7 +7,7 @@ import pytest
 from msgspec.msgpack import Decoder, encode
 from river.checks import yield_checks
 
-from features.vector import FEATURES, Basket, refer
+from features.vector import FEATURES, Basket, name_of, refer
 from online_models.anchored import ANCHORED, BASKET, Anchored, anchor
 from online_models.articles import KEPT, PSEUDO, TOLD_AFTER, Articles
 from online_models.bayes import belief, learn_amount, learn_outcome
@@ -16,9 +16,10 @@ from online_models.explain import probability
 from online_models.label_policies import HEAD_START_ENDS, Horizons, Lesson, Memory, early, head_start, wait
 from online_models.learner import LearnPolicy
 from online_models.model import load_model
-from online_models.rule import ITEMS, LOOKS, SKUS, SPEND, Rule
+from online_models.rule import ITEMS, LOOKS, RULE, SKUS, SPEND, Rule
 from online_models.snapshots import unpack
 from online_models.validation import Comparison
+from schemas.codec import MAX_RECORD_BYTES
 from tests.unit.test_learner import example, learned_by, records, some, taught, vectors
 from tests.unit.test_model import snapshot
 
@@ -112,6 +113,10 @@ def test_it_falls_back_to_the_rule_where_it_is_worse_beyond_doubt() -> None:
     model = load_model(payload)
     assert model.linears["first"] == model.rule["first"]
     assert model.linears["day_7"] != model.rule["day_7"]
+    assert model.version.startswith(ANCHORED)
+    model = load_model(snapshot_payload(anchored=anchored, guards={"first": worse, "second": worse}))
+    assert model.linears == model.rule
+    assert model.version.startswith(RULE)  # nothing but the rule scores, and scores say so
 
 
 def test_the_guard_is_the_paired_comparison_with_the_rule() -> None:
@@ -170,6 +175,17 @@ def test_expected_value_has_the_right_size_and_order() -> None:
     assert model.score("first", low).expected_value_minor * 3 < model.score("first", high).expected_value_minor
 
 
+def test_before_any_outcome_first_looks_are_worth_about_their_first_order() -> None:
+    """In the order of its value, whatever else was bought, and whatever the shop's prices: they are not known yet."""
+    model, orders = load_model(None), (400, 3_000, 15_000, 90_000)
+    worth = []
+    for number, minor in enumerate(orders):
+        vector = [0.0] * len(FEATURES)
+        vector[SPEND], vector[SKUS] = log1p(minor / 100), log1p(9 - 2 * number)
+        worth.append(model.score("first", vector).expected_value_minor)
+    assert worth == [pytest.approx(1.11 * (minor + 100), rel=0.01) for minor in orders]
+
+
 # ---- what was bought -------------------------------------------------------------------------------------------------
 
 
@@ -198,6 +214,17 @@ def test_the_articles_are_bounded_and_the_one_bought_longest_ago_goes() -> None:
     assert "classic" in articles.notes
     assert "sku 0" not in articles.notes
     assert f"sku {KEPT + 99}" in articles.notes
+
+
+def test_a_snapshot_fits_in_a_record_however_long_skus_are() -> None:
+    """The longest there may be, in letters of four bytes; and they are found again."""
+    articles = Articles()
+    skus = [f"{number:\U0001f9e5>128}" for number in range(KEPT)]
+    for start in range(0, KEPT, 20):
+        articles.note(skus[start : start + 20], 0.0, 0.0, 1_000)
+    assert len(articles.notes) == KEPT
+    assert len(encode(articles)) < MAX_RECORD_BYTES / 2
+    assert articles.encoding().value(Basket("DE", (skus[7],))) == articles.encoding().skus[name_of(skus[7])] != 0
 
 
 def test_a_basket_knows_only_outcomes_that_were_known() -> None:

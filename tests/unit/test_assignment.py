@@ -10,7 +10,12 @@ from streams.assignment.services import shard_keys
 from tests.property.assignment_worlds import DAY_MS, HOUR_MS, START_MS, World, record, roster, scored, standing
 
 POLICY = AssignmentPolicy(
-    version="policy", control_share=0, expected_looks=1, expected_weight_days=14, waiting_limit=2
+    version="policy",
+    control_share=0,
+    planning_window_days=14,
+    expected_looks=1,
+    expected_weight_days=14,
+    waiting_limit=2,
 )  # any score passes
 
 

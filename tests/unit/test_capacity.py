@@ -9,14 +9,14 @@ from msgspec.structs import replace
 
 from schemas.ids import hash64
 from streams.assignment import AssignmentPolicy
-from streams.replay.capacity import CONFIGURED, SHARES, Came, capacity_report, rows_of, scene_of
+from streams.replay.capacity import CONFIGURED, SHARES, Came, Scene, capacity_report, rows_of, scene_of
 from streams.replay.offline_optimum import Chance
 from streams.replay.run import ASSIGNMENTS, EXAMPLES, LOOKS, ROSTER, TABLES, Run, batch_of
 from streams.replay.simple_policies import fixed_threshold, lottery, taken_by
 from streams.replay.sweep import DAY_MS, Look, assigned_by_maitred
 
 START_MS = 15_000 * DAY_MS
-POLICY = AssignmentPolicy(version="p", service_days=30, control_share=0)
+POLICY = AssignmentPolicy(version="p", service_days=30, planning_window_days=14, control_share=0)
 
 
 def a_look(number, who, at_ms, score, kind="first", pool="main"):
@@ -49,7 +49,7 @@ def a_run(looks, assigned=(), places=10):
         "look_number": lambda look: look.number, "score": lambda look: look.score,
         "expected_value_minor": lambda look: look.expected_value_minor, "rule_score": lambda look: look.score,
         "first_spend_minor": lambda look: look.first_spend_minor, "model_version": lambda _: "m",
-        "is_vip_already": lambda _: False,
+        "is_vip_already": lambda _: False, "consent": lambda look: look.consent,
     }  # fmt: skip
     given = {"withheld": False, "assignment_id": "a", "arm": "treatment", "cause": "look", "threshold": 0.1}
     known = {"horizon_days": 180, "is_vip": True, "money_after_look_minor": 100, "arm": "none"}
@@ -124,6 +124,17 @@ def test_the_policy_may_rank_by_expected_value():
     assert (by_money[0].over_optimum or 0) > 0.85
 
 
+@pytest.mark.parametrize(("seed", "places"), [(11, 2), (14, 3)])
+def test_few_places_are_not_sold_within_days(seed, places):
+    """A new customer in two days, a place for the best of twenty: a window of 14 days sells to whoever comes, and gets 0.8."""
+    looks = stream(seed, 400, a_day=0.5, second_looks=False)
+    scene = Scene("few", second_looks=False, looks={"main": looks}, places={"main": places}, intake={"main": places})
+    captured = {
+        row.policy: row.over_optimum or 0.0 for row in rows_of("v", scene, {}, AssignmentPolicy(control_share=0))
+    }
+    assert captured["maitred"] > 0.85
+
+
 # ---- simple policies --------------------------------------------------------------------------------------------------------
 
 
@@ -178,3 +189,31 @@ def test_a_run_without_looks_has_an_empty_report():
     run = a_run(stream(10, 1))
     nothing = replace(run, looks=table("looks", []))
     assert all(row.over_optimum is None for row in capacity_report(nothing, POLICY))
+
+
+def test_the_optimum_as_configured_may_take_only_whom_the_assigner_may():
+    """Nobody without the consent that is asked for: else what no policy could have had would count as lost."""
+    looks = [a_look(1, f"c{n}", START_MS + n * DAY_MS, 0.1 + n / 100) for n in range(20)]
+    asked = [look._replace(consent="unknown" if n >= 10 else "granted") for n, look in enumerate(looks)]
+    run = a_run(asked, [asked[9]], places=1)
+    over = {}
+    for consent in ("opt_in", "opt_out"):
+        own, _ = capacity_report(run, replace(POLICY, consent=consent), (CONFIGURED,))
+        over[consent] = own.over_optimum
+    assert over == {"opt_in": 1.0, "opt_out": pytest.approx(0.19 / 0.29, abs=1e-4)}
+
+
+def test_what_was_captured_has_an_interval_and_a_share_of_the_money():
+    """By customers drawn anew; of the optimum itself there is none. Money is that after the looks, where it is known."""
+    looks = stream(13, 300, second_looks=False)
+    scene = scene_of("balanced", looks, 0.05, 30, second_looks=False)
+    came = {look.look_id: Came(is_vip=False, money_minor=int(look.score * 1_000)) for look in looks}
+    rows = {row.policy: row for row in rows_of("v", scene, came, POLICY)}
+    assert rows["optimum"].ci95 is None
+    for row in rows.values():
+        assert row.value_over_optimum == pytest.approx(row.over_optimum, abs=0.01)
+    ours = rows["maitred"]
+    assert ours.ci95 is not None
+    assert ours.over_optimum is not None
+    assert ours.ci95[0] < ours.over_optimum < ours.ci95[1]
+    assert rows == {row.policy: row for row in rows_of("v", scene, came, POLICY)}

@@ -1,5 +1,6 @@
 """The command line: every command shows an example, data and talk are apart, errors name what is wrong and how to mend it."""
 
+import io
 import json
 import os
 import shlex
@@ -23,7 +24,7 @@ from schemas.records import Fault, Record, Write
 from schemas.registry import FileRegistry
 from schemas.rejects import rejected_value, rejection_headers
 from sinks.kafka import KafkaPublisher
-from streams.cli import app
+from streams.cli import app, talk
 from streams.cli.portrait import portrait
 from streams.cli.talk import put_table
 from streams.embedded import embedded_store
@@ -61,6 +62,14 @@ def leaves(command, path=()):
 
 
 COMMANDS = dict(leaves(typer.main.get_command(app)))
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "latin-1", "ascii"])
+def test_json_is_json_on_any_terminal(encoding, monkeypatch):
+    out = io.BytesIO()
+    monkeypatch.setattr("sys.stdout", io.TextIOWrapper(out, encoding=encoding))
+    talk.put({"name": "Ärger 店 😀"})
+    assert json.loads(out.getvalue()) == {"name": "Ärger 店 😀"}
 
 
 def test_there_are_the_commands_that_are_promised():

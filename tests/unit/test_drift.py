@@ -1,9 +1,10 @@
 from random import Random
 
+import pytest
 from msgspec.msgpack import decode, encode
 
 from features.vector import FEATURES
-from online_models.drift import EVERY, KEPT, LOSS, LOSS_OVER_RULE, OUTCOME, RECENT, Lookout, Series
+from online_models.drift import EVERY, KEPT, LOSS, LOSS_OVER_RULE, OUTCOME, RECENT, Lookout, Series, has_worsened
 from schemas.events import Drift
 
 SPEND = FEATURES.index("log_first_spend")
@@ -34,6 +35,22 @@ def test_a_champion_that_grows_worse_is_found_soon():
     assert {drift.series for drift in found} == {LOSS, LOSS_OVER_RULE}
     assert all(drift.after > drift.before + 0.2 for drift in found)
     assert all(drift.kind == "first" for drift in found)
+
+
+@pytest.mark.parametrize(
+    ("series", "before", "after", "worse"),
+    [
+        (LOSS, 0.3, 0.4, True),
+        (LOSS, 0.4, 0.3, False),
+        (LOSS_OVER_RULE, -0.02, 0.04, True),
+        (LOSS_OVER_RULE, -0.09, -0.04, False),
+        (OUTCOME, 0.1, 0.3, False),
+    ],
+)
+def test_only_a_champion_that_grows_worse_has_to_answer(series, before, after, worse):
+    """One that loses less than before, or still less than the rule, does not give way to the rule."""
+    drift = Drift(kind="first", series=series, detector="", before=before, after=after, occurred_at_ms=1)
+    assert has_worsened(drift) is worse
 
 
 def test_outcomes_that_become_more_frequent_are_found():

@@ -94,6 +94,26 @@ def test_what_was_hardly_meant_is_remarked(changes, said):
     assert said in remarks(order(1, "a", 0, **changes), order(2, "b", 1, **changes))
 
 
+def test_small_prices_are_right_where_a_currency_has_no_smaller_unit():
+    yen = {"currency": "JPY", "lines": [LINE | {"unit_price_minor": 49}]}
+    assert "less than one unit" not in remarks(order(1, "a", 0, **yen), order(2, "b", 1, **yen))
+
+
+def test_unusable_rows_of_a_table_are_told_one_by_one_and_the_rest_counted():
+    Path("layout.toml").write_text('[columns]\ncustomer = "c"\ntime = "t"\nprice = "p"\n[values]\ncurrency = "EUR"\n')
+    Path("sales.csv").write_text("c,t,p\n" + "a,yesterday,1\n" * 5)
+    make = ["events", "make", "sales.csv", "--layout", "layout.toml", "--problems", "2", "--to"]
+    result = CliRunner().invoke(app, [*make, "sales.jsonl"])
+    assert [line.split(": ")[0] for line in result.stderr.splitlines()] == [
+        "sales.csv:2",
+        "sales.csv:3",
+        "... and 3 more",
+    ]
+    lost = CliRunner().invoke(app, [*make, "nowhere/sales.jsonl"])
+    assert lost.exit_code == 1
+    assert "error: nowhere/sales.jsonl: No such file or directory; look where it is" in lost.stderr
+
+
 def test_without_orders_it_is_said_that_there_is_nobody():
     assert "nobody to look at" in remarks(
         {"type": "ConsentChanged", "customer_id": "a", "occurred_at_ms": FROM_MS, "granted": True}

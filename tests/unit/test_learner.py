@@ -5,7 +5,7 @@ import pytest
 from msgspec.msgpack import decode, encode
 
 from features.vector import FEATURES, FEATURES_VERSION, SECOND_FEATURES
-from online_models.learner import Learned, LearnPolicy, learn, needs
+from online_models.learner import Learned, LearnPolicy, Progress, learn, may_teach, needs
 from online_models.model import load_model
 from online_models.pipelines import NAMES, RIVER_VERSION, SPEC, resume, start
 from online_models.rule import LATER, LOOKS, SKUS, SPEND, Rule
@@ -13,7 +13,7 @@ from online_models.snapshots import checksum_of, unpack
 from online_models.validation import WINDOW
 from schemas.events import ExampleReady, SnapshotPublished
 from schemas.ids import caused_by_record
-from schemas.records import Batch, Needs, Record, Run, State
+from schemas.records import Batch, Needs, Record, Rejection, Run, State
 
 POLICY = LearnPolicy(version="policy", snapshot_every=50)
 
@@ -152,6 +152,21 @@ def test_a_snapshot_is_cut_every_so_many_examples_that_taught_something():
     assert load_model(last.payload).version == f"anchored-1@{last.version}"
 
 
+@pytest.mark.parametrize("labels", ["wait", "early"])
+def test_what_may_not_teach_brings_no_snapshot_nearer(labels):
+    """A replay counts on it; and how far the learner has come is read without the rest of what it knows."""
+    policy = LearnPolicy(version="policy", snapshot_every=50, labels=labels)
+    given = some(300)
+    silent = [each for each in given if not may_teach(each.event, policy)]
+    values, outputs = taught(silent, policy=policy)
+    assert (labels == "wait") == bool(silent)
+    assert outputs == []
+    assert not silent or learned_by(values["model"]).taught == 0
+    values, _ = taught(given, policy=policy)
+    learned, progress = learned_by(values["model"]), decode(values["model"], type=Progress)
+    assert (progress.seen, progress.taught) == (learned.seen, learned.taught) != (0, 0)
+
+
 def test_the_treated_teach_nothing_by_default():
     """Their labels were changed by the service; a policy may include them."""
     given = some(60, horizon_days=180, arm="treatment")
@@ -196,6 +211,19 @@ def test_examples_of_other_features_are_passed_over():
     decision = learn(State({}), Batch(0, 0, (Run("examples", given, 0),)), POLICY)
     assert decision.counts == {"examples_of_other_features": 3}
     assert learned_by(decision.writes[0].value).seen == 3
+
+
+@pytest.mark.parametrize("horizon_days", [30, 180])
+@pytest.mark.parametrize("features", [(1.0,), (0.0,) * (len(FEATURES) + 1), (float("nan"),) * len(FEATURES)])
+def test_a_malformed_example_is_set_aside_and_teaches_nothing(features, horizon_days):
+    """It names our features and does not hold them: the learner goes on with the next."""
+    bad = example(Random(3), 7, look="first", horizon_days=horizon_days, arm="none", features=features)
+    given = [record.event for record in some(300)]
+    values, outputs = taught(records([*given, bad]))
+    known, without = (learned_by(each["model"]) for each in (values, taught(records(given))[0]))
+    [rejection] = [output for output in outputs if isinstance(output, Rejection)]
+    assert (rejection.record.offset, rejection.fault.field) == (300, "features")
+    assert (known.anchored, known.river, known.rule) == (without.anchored, without.river, without.rule)
 
 
 def test_new_features_make_river_start_again_and_leave_the_rule():

@@ -4,11 +4,10 @@ import pytest
 
 from schemas.events import Brief, CustomerScored
 from streams.assignment.followed import DAY_MS, Followed, Sample, _indifferent
-from streams.assignment.price import CLOSED, FREE, PriceBoard, PricePolicy, share_for_sale, stretch
+from streams.assignment.price import CLOSED, FREE, PriceBoard, PricePolicy, share_for_sale
 
 START_MS = 20_000 * DAY_MS
 POLICY = PricePolicy(planning_window_days=14, expected_looks=400, recent_looks=400)
-FEW = 6  # places: the window is not stretched
 
 
 def look(customer_id, score, kind="first", **others):
@@ -42,8 +41,8 @@ def see(board, customer_id, score, at_ms, kind="first", **others):
     return worth
 
 
-def threshold(board, places, now_ms, capacity=FEW):
-    return board.threshold(places, board.plan_until(now_ms, capacity), now_ms)
+def threshold(board, places, now_ms):
+    return board.threshold(places, board.plan_until(now_ms), now_ms)
 
 
 def busy_board(policy=POLICY, per_window=400):
@@ -64,7 +63,7 @@ def test_the_worked_example():
 def test_the_worked_example_on_a_board():
     """Of 201 customers remembered (every second of 400) the board sells the 6 best places, and 3 once 6 are left for 11 days."""
     board = busy_board()
-    until_ms = board.plan_until(START_MS, FEW)
+    until_ms = board.plan_until(START_MS)
     assert until_ms == START_MS + POLICY.window_ms
     ranked = sorted((each.worth for each in board._sample.customers), reverse=True)
     seen = len(ranked)
@@ -75,12 +74,11 @@ def test_the_worked_example_on_a_board():
     assert board.threshold(6, until_ms, START_MS + 3 * DAY_MS) == after[int(0.019 * (len(after) + 1)) - 1]
 
 
-def test_a_pool_of_many_places_looks_further_ahead():
-    """By the root of their number, up to a limit; and to the end of a day, so that a day has one window."""
+def test_a_day_has_one_window():
+    """It begins with the day, and moves on with the next; however many places there are, it is as long."""
     board = PriceBoard(None, POLICY)
-    assert [stretch(places) for places in (0, 6, 24, 10_000)] == [1.0, 1.0, 2.0, 3.2]
-    assert board.plan_until(START_MS + 5_000, 24) == START_MS + 28 * DAY_MS
-    assert board.plan_until(START_MS + 6_000, 24) == board.plan_until(START_MS, 24)
+    assert board.plan_until(START_MS + 5_000) == board.plan_until(START_MS) == START_MS + 14 * DAY_MS
+    assert board.plan_until(START_MS + DAY_MS) == START_MS + 15 * DAY_MS
 
 
 def test_plenty_of_places_let_everybody_in():
@@ -114,7 +112,7 @@ def test_a_young_pool_learns_before_it_lets_in():
 
 def test_a_quiet_pool_comes_to_sell_what_it_has():
     """10 places and 5 customers a fortnight, where 400 were expected: after a window the price is nothing."""
-    board = PriceBoard(None, PricePolicy(expected_looks=40))
+    board = PriceBoard(None, PricePolicy(planning_window_days=14, expected_looks=40))
     for day in range(0, 30, 3):
         see(board, f"c{day}", 0.2, START_MS + day * DAY_MS)
     assert threshold(board, 10, START_MS + 30 * DAY_MS) == FREE

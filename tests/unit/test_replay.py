@@ -9,14 +9,17 @@ from typing import Any
 
 import msgspec
 import pytest
+from typer.testing import CliRunner
 
 from schemas.errors import SettingsError
 from streams.datasets.preset import load_with
+from streams.replay.baselines import check
 from streams.replay.leaving import brief, leave, refuse_foreign
 from streams.replay.replay import Plan, Replayed, replay
 from streams.replay.sources.named import NamedSource
 from streams.replay.sources.simulator import SimulatorSource
 from streams.replay.variants import as_configured, read_variants, with_horizon
+from streams.replay.work import forget, held
 from streams.settings import Settings, read
 from streams.simulator import ShopPlan, shop_settings
 
@@ -171,6 +174,33 @@ class _Part:
                 return
 
 
+def test_rank_by_first_order_value_is_always_beside(tmp_path: Path) -> None:
+    """Whatever is asked for, and by how many options: nothing that was named is lost."""
+    from streams.cli.replay import _words  # with all that a command line needs
+
+    assert check(_words(["random", "logistic, rule"])) == ("spend", "rule", "logistic", "random")
+    assert check(_words(["none"])) == ("spend",)
+    results = played(tmp_path, baselines=()).results
+    assert results.baselines == ("spend",)
+    assert results.baseline.examples == results.examples > 0
+    assert results.difference_ci95 is not None
+
+
+def test_weeks_hold_every_assignment(once: Replayed) -> None:
+    """The week in which the log ends, too."""
+    run = once.runs[0]
+    told = {name: sum(run.weeks[name].to_pylist()) for name in ("assigned", "withheld", "ended", "looks")}
+    withheld = sum(run.assignments["withheld"].to_pylist())
+    ended = run.assignments.num_rows - run.assignments["ended_at_ms"].null_count
+    assert told == {
+        "assigned": run.assignments.num_rows - withheld,
+        "withheld": withheld,
+        "ended": ended,
+        "looks": run.looks.num_rows,
+    }
+    assert max(run.weeks["week_ms"].to_pylist()) > run.end_ms - 7 * 86_400_000
+
+
 def test_a_log_without_outcomes_ends_well(tmp_path: Path) -> None:
     """No AUC, and a sentence that says why."""
     plan = Plan(
@@ -243,6 +273,22 @@ def test_ctrl_c_keeps_what_is_finished(tmp_path: Path) -> None:
     assert told["resumed"] == told["undisturbed"]
 
 
+def test_beginning_anew_removes_what_replays_left_and_nothing_else(tmp_path: Path) -> None:
+    """And not even that while another replay is at work there: it is told with the cure, and goes on."""
+    from streams.cli import app
+
+    work = tmp_path / "replay-simulator"
+    for name in ("log-1/rows", "recorded-1", "runs/play-1"):
+        (work / name).mkdir(parents=True)
+    (work / "thesis.odt").write_text("ten years of work")
+    with held(work):
+        refused = CliRunner().invoke(app, ["replay", "--simulate", "60", "--work", str(tmp_path), "--fresh"])
+        assert (refused.exit_code, (work / "log-1").exists()) == (1, True)
+        assert "another replay; wait for it, or name another folder with --work" in refused.stderr
+        forget(work)
+    assert sorted(path.name for path in work.iterdir()) == ["lock", "thesis.odt"]
+
+
 @pytest.mark.parametrize(
     ("options", "said"),
     [
@@ -264,3 +310,10 @@ def test_misuse_is_told(options: tuple[str, ...], said: str, capsys: pytest.Capt
         app(["replay", *options])
     assert ended.value.code == 2
     assert re.search(said, capsys.readouterr().err)
+
+
+def test_what_folds_and_judges_waits_for_no_library_of_models():
+    """River, scikit-learn, SciPy take seconds to import: only what learns, or solves, does it."""
+    code = "import sys, streams.replay.replay; print(sorted({'river', 'sklearn', 'scipy', 'lightgbm', 'altair'} & sys.modules.keys()))"
+    said = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert said.stdout.strip() == "[]"

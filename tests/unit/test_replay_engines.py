@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -9,18 +10,21 @@ from pathlib import Path
 import pytest
 from msgspec.structs import replace
 
+import streams
 from streams.replay import stages
 from streams.replay.fold import fold
 from streams.replay.moments import GivenMoment
 from streams.replay.rows import Rows
 from streams.replay.sources.simulator import SimulatorSource
 from streams.replay.spending import Spending
-from streams.replay.work import FolderInUse, held, log_folder
+from streams.replay.work import FOLD, FolderInUse, held, log_folder
 from streams.replay.workers import LocalWorkers, ShardFailed
 from streams.simulator.presets import plan_like
 from tests.property.logs import ALONE, ListSource, moments_hash
 
 POLICY = replace(ALONE, partitions=3, decide_from_ms=0)
+SOCKETS = (Path("/proc/net/tcp"), Path("/proc/net/tcp6"))
+LOOPBACK = ("0100007F", "00000000000000000000000001000000")  # 127.0.0.1, also within IPv6, and ::1
 SHOP = SimulatorSource(plan_like("premium", customers=60), 3)
 
 
@@ -42,12 +46,51 @@ def test_a_ray_cluster_gives_the_same_bytes(alone, tmp_path) -> None:
     assert moments_hash(fold(SHOP, tmp_path, POLICY, engine="ray", processes=2, shards=3)) == moments_hash(alone)
 
 
+@pytest.mark.skipif(not SOCKETS[0].exists(), reason="only Linux tells who listens where, in /proc")
+def test_a_cluster_that_is_started_here_listens_on_loopback_only() -> None:
+    """Told 127.0.0.1 alone, Ray takes the machine's own address, where anybody could give it code to run."""
+    from streams.replay.ray_engine import _Cluster
+
+    before = listening()
+    with _Cluster(1, None):
+        new = listening() - before
+    assert new
+    assert [address for address in new if not address.split(":")[0].endswith(LOOPBACK)] == []
+
+
+def listening() -> set[str]:
+    """Addresses and ports, as the kernel writes them, on which somebody waits for connections."""
+    rows = [line.split() for path in SOCKETS for line in path.read_text().splitlines()[1:]]
+    return {row[1] for row in rows if row[3] == "0A"}
+
+
 def test_a_second_run_takes_what_the_first_has_left(tmp_path) -> None:
     seen: list[str] = []
     first = fold(SHOP, tmp_path, POLICY)
     second = fold(SHOP, tmp_path, POLICY, progress=lambda stage, _done, _total: seen.append(stage))
     assert (second.was_reused, seen) == (True, [])
     assert replace(second, was_reused=False) == first
+
+
+def test_what_another_release_has_left_is_folded_anew(tmp_path) -> None:
+    """Notes that this one reads otherwise are no notes; and whatever folds has a part in the folder's name."""
+    first = fold(SHOP, tmp_path, POLICY)
+    for told in tmp_path.rglob("*.json"):
+        told.write_text('{"of": "another release"}')
+    assert fold(SHOP, tmp_path, POLICY) == first
+    room = {path.stem for path in (Path(streams.__path__[0]) / "replay").glob("*.py")}
+    assert room & _imported("fold") - {"__init__", "workers", "ray_engine"} <= set(FOLD)
+
+
+def _imported(name: str, known: set[str] | None = None) -> set[str]:
+    """Modules of the room that one of them needs, and it itself."""
+    known = set() if known is None else known
+    if name not in known:
+        known.add(name)
+        text = (Path(streams.__path__[0]) / "replay" / f"{name}.py").read_text(encoding="utf-8")
+        for other in re.findall(r"from streams\.replay\.(\w+) import", text):
+            _imported(other, known)
+    return known
 
 
 def test_another_policy_folds_anew_but_does_not_read_the_log_again(tmp_path) -> None:

@@ -1,6 +1,9 @@
 """The same events give the same rows, whichever source they come through; what can't be read is a row too, and stops nothing."""
 
+import ast
 import json
+import subprocess
+import sys
 from collections import Counter
 from typing import Any
 
@@ -381,3 +384,16 @@ def test_avro_with_several_types_in_one_file_is_read(tmp_path):
         fastavro.writer(file, union, [("maitred.ConsentChanged", consent)])
     ((*_, kind, who, _),) = rows_in_order(FileSource([tmp_path], PARTITIONS))
     assert (kind, who) == ("ConsentChanged", "anna")
+
+
+def test_nothing_that_writes_is_imported_by_any_module_of_the_room():
+    """import-linter does not see what a package's `__init__` imports; the interpreter does."""
+    code = (
+        "import importlib, pkgutil, sys, streams.replay as room\n"
+        "for module in pkgutil.walk_packages(room.__path__, 'streams.replay.'):\n"
+        "    if not module.name.endswith('ray_engine'): importlib.import_module(module.name)\n"
+        "print([name for name in sys.modules if name.startswith(('streams.kafka.', 'sinks', 'redis', 'faust', 'features.redis',"
+        " 'streams.assembly', 'streams.commit', 'streams.publish', 'streams.shell', 'streams.topics'))])"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=100)
+    assert set(ast.literal_eval(done.stdout)) == {f"streams.kafka.{name}" for name in ("client", "reader", "spans")}

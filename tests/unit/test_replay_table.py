@@ -82,6 +82,50 @@ def test_parquet_is_read_with_its_types(tmp_path):
 
 
 @pytest.mark.parametrize(
+    ("form", "when", "at_ms"),
+    [
+        ("unix seconds", "1604531163", 1_604_531_163_000),
+        ("unix milliseconds", "1604531163123", 1_604_531_163_123),
+        ("Excel", "44139.5", 1_604_487_600_000),  # 2020-11-04 12:00 in Berlin is 11:00 UTC
+        ("Excel", "44139", 1_604_444_400_000),
+    ],
+)
+def test_times_may_be_numbers(tmp_path, form, when, at_ms):
+    layout = LEAST + f'[times]\nformat = "{form}"\nzone = "Europe/Berlin"\n'
+    (order,), told = made(tmp_path, layout, f"who,when,paid\na,{when},1\nb,yesterday,1\nc,1e30,1\n")
+    assert order.occurred_at_ms == at_ms
+    assert [line.split(", got")[0] for line in told] == [
+        f"table.csv:{row}: when: expected a time written as {form}" for row in (3, 4)
+    ]
+
+
+def test_a_time_that_no_zone_has_is_told_and_the_others_go_on(tmp_path):
+    layout = LEAST + '[times]\nzone = "Europe/Berlin"\n'
+    found, told = made(tmp_path, layout, "who,when,paid\na,0001-01-01,1\nb,2024-03-05,1\n")
+    assert ([e.customer_id for e in found], len(told)) == (["b"], 1)
+
+
+def test_a_point_that_groups_no_thousands_is_never_passed_over(tmp_path):
+    table = "who;when;paid\na;2024-03-05;12.50\nb;2024-03-05;1.234.567,5\nc;2024-03-05;10.626\n"
+    found, told = made(tmp_path, LEAST + '[amounts]\ndecimal = ","\n', table)
+    assert [e.lines[0].unit_price_minor for e in found] == [123_456_750, 1_062_600]
+    assert [line.split(";")[0] for line in told] == ['table.csv:2: paid: expected a number, got "12.50"']
+
+
+def test_numbers_of_parquet_have_no_decimal_marks(tmp_path):
+    table = pa.table({"who": ["a"], "when": ["2024-03-05"], "paid": [12.5]})
+    (order,), _ = made(tmp_path, LEAST + '[amounts]\ndecimal = ","\n', table, "table.parquet")
+    assert order.lines[0].unit_price_minor == 1_250
+
+
+def test_a_table_in_another_encoding_is_told_with_the_cure(tmp_path):
+    (tmp_path / "layout.toml").write_text(LEAST)
+    (tmp_path / "old.csv").write_bytes("who,when,paid\nMüller,2024-03-05,1\n".encode("latin-1"))
+    with pytest.raises(TableError, match="expected text in UTF-8, got the byte 0xfc; save it as UTF-8"):
+        events_of_table(tmp_path / "old.csv", load_layout(tmp_path / "layout.toml"), lambda _at, _fault: None)
+
+
+@pytest.mark.parametrize(
     ("row", "said"),
     [
         ("a,05/03/24,1,x,1,1", "table.csv:2: when: expected a time such as 2024-03-05"),

@@ -9,6 +9,7 @@ import altair as alt
 import msgspec
 import pyarrow.parquet as pq
 import pytest
+from msgspec.structs import replace
 
 from streams.replay.answer import answer
 from streams.replay.report import write_report
@@ -17,9 +18,11 @@ from streams.replay.report.drawing import drawn, specification
 from streams.replay.report.page import page
 from streams.replay.report.quality import quality
 from streams.replay.report.ranking import ranking
+from streams.replay.report.remarks import remarks
 from streams.replay.report.reproduce import reproduce
 from streams.replay.report.second_looks import second_looks
 from streams.replay.report.service import service
+from streams.replay.report.shared import quoted
 from streams.replay.report.tables import KINDS, SCORE_SPREAD, score_spread, table_of
 from streams.replay.report.what_if import what_if
 from streams.replay.results import Difference, Figures, Results
@@ -319,9 +322,22 @@ def test_scores_are_spread_by_quarter_market_and_look() -> None:
 def test_what_could_not_be_used_is_told_by_reason() -> None:
     told = {sheet.caption: {row[0]: row[1] for row in sheet.rows} for sheet in quality(sample_results()).sheets}
     assert told["What could not be used as it came"]["rejected: impossible value"] == "12"
-    assert told["Rows of the source"]["left out: price 0"] == "6,024"
+    assert told["Rows of the source that were left out"] == {"no customer": "243,007", "price 0": "6,024"}
     assert told["Counted besides"] == {"looks": "9,000"}
     assert told["Loyalty tiers announced"] == {"silver": "0", "gold": "120"}  # near, then reached
+
+
+def test_variants_that_mean_something_else_by_a_vip_are_not_held_against_each_other() -> None:
+    """They stand in the table, marked; neither the plot nor the line below the verdict ranks them."""
+    results = sample_results()
+    first, other = results.variants
+    assert any("not shown to differ" in said or "better" in said or "worse" in said for said in remarks(results)[:1])
+    results.variants = first, replace(other, outcome="gold")
+    (figure, *_) = what_if(results).figures
+    pairs = [row[0] for row in figure.sheet.rows]
+    assert f"{quoted(other.name)} less {quoted(first.name)} (another outcome)" in pairs
+    assert f"{quoted(other.name)} less" not in json.dumps(figure.chart.to_dict(), ensure_ascii=False)
+    assert f"another outcome, so not compared: {quoted(other.name)}" in remarks(results)[0]
 
 
 def test_a_variant_is_named_where_there_are_several() -> None:

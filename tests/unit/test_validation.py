@@ -3,7 +3,7 @@ from random import Random
 
 import pytest
 
-from online_models.validation import WINDOW, Comparison, Pair, Ring, Told, compare
+from online_models.validation import WINDOW, Comparison, Pair, Ring, Told, compare, compare_each
 
 
 def naive_auc(pairs, which):
@@ -69,3 +69,15 @@ def test_the_ring_keeps_the_last_window():
     assert whole == pieces
     assert whole.told() == told[-WINDOW:]
     assert whole.pairs("anchored") == [Pair(each.rule, each.anchored, each.outcome) for each in told[-WINDOW:]]
+
+
+def test_models_judged_together_are_judged_as_each_alone() -> None:
+    """Beside the rule, to the bit; also where nothing can be told yet."""
+    chance = Random(7)
+    for count in (3, 400):
+        drawn = [[chance.randint(0, 30) / 30 for _ in range(3)] for _ in range(count)]
+        told = [Told(rule, river, anchored, n % 9 == 1) for n, (rule, river, anchored) in enumerate(drawn)]
+        ring = Ring().extended(told)
+        alone = tuple(compare(ring.pairs(model)) for model in ("river", "anchored"))
+        assert compare_each(ring, ("river", "anchored")) == alone
+        assert (alone[0].river_auc == 0.5) == (count == 3)

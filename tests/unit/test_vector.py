@@ -106,9 +106,9 @@ def test_an_unknown_channel_is_other() -> None:
 def test_spend_is_placed_among_first_orders_of_the_shop_and_the_market() -> None:
     reference = Reference(Spread(math.log1p(100), 0.5), {"DE": Spread(math.log1p(100) - 1, 2.0)})
     known, abroad = (first(new_profile("c1", AT_MS), order(market=market), reference) for market in ("DE", "FR"))
-    close = {"abs": 1e-6}  # log first spend is a 32-bit float by then
-    assert (known["spend_in_shop"], known["spend_in_market"]) == pytest.approx((0, 0.5), **close)
-    assert (abroad["spend_in_shop"], abroad["spend_in_market"]) == pytest.approx((0, 0), **close)
+    close = 1e-6  # log first spend is a 32-bit float by then
+    assert (known["spend_in_shop"], known["spend_in_market"]) == pytest.approx((0, 0.5), abs=close)
+    assert (abroad["spend_in_shop"], abroad["spend_in_market"]) == pytest.approx((0, 0), abs=close)
     assert (known["is_known_market"], abroad["is_known_market"]) == (1, 0)
     assert first(new_profile("c1", AT_MS), order())["spend_in_market"] == 0
 

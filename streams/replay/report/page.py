@@ -57,11 +57,11 @@ def page(results: Results, run: Run | None, spread: pa.Table) -> str:
 
 
 def _sections(results: Results, run: Run | None, spread: pa.Table) -> tuple[Section, ...]:
-    """In the order in which a director asks."""
+    """In the order in which a director asks: of several variants, first how they compare."""
+    ranked = ranking(results), second_looks(results)
+    compared = (what_if(results),)
     return (
-        ranking(results),
-        second_looks(results),
-        what_if(results),
+        *(compared + ranked if len(results.variants) > 1 else ranked + compared),
         service(results, run),
         trust(results, spread),
         reasons(results),

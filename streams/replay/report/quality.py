@@ -15,7 +15,6 @@ SENTENCES: Final = {
     "late": "events that came after their time had passed",
 }
 
-LEFT_OUT: Final = "left_out "
 KINDS: Final = {"near": 0, "reached": 1, "at_risk": 2, "lost": 3}
 
 
@@ -37,29 +36,21 @@ def quality(results: Results) -> Section:
     section.sheets.append(
         Sheet(caption="What could not be used as it came", columns=("what", "how many"), rows=tuple(trouble))
     )
-    source = [
-        (f"{kind}: {reason}".replace("_", " "), count(number))
-        for kind, reasons in facts.rows.items()
-        for reason, number in _sorted(reasons)
-    ]
-    source += [(f"left out: {reason}", count(number)) for reason, number in _sorted(_left_out(facts.others))]
-    if source:
-        section.sheets.append(Sheet(caption="Rows of the source", columns=("rows", "how many"), rows=tuple(source)))
+    if facts.left_out:
+        rows_of_source = tuple((reason.replace("_", " "), count(number)) for reason, number in _sorted(facts.left_out))
+        columns = ("why", "rows")
+        section.sheets.append(
+            Sheet(caption="Rows of the source that were left out", columns=columns, rows=rows_of_source)
+        )
     if facts.tier_changes:
         section.sheets.append(_tiers(facts.tier_changes))
-    besides = {name: number for name, number in facts.others.items() if not name.startswith(LEFT_OUT)}
-    if besides:
-        others = tuple((name.replace("_", " "), count(number)) for name, number in _sorted(besides))
+    if facts.others:
+        others = tuple((name.replace("_", " "), count(number)) for name, number in _sorted(facts.others))
         section.sheets.append(Sheet(caption="Counted besides", columns=("what", "how many"), rows=others))
     if results.source.lacks:
         section.notes.append(f"What this source lacks: {'; '.join(results.source.lacks)}.")
     section.notes.extend(f"{capital(note).rstrip('.')}." for note in results.notes)
     return section
-
-
-def _left_out(counts: Mapping[str, int]) -> dict[str, int]:
-    """Rows of the source that became no event, by reason."""
-    return {name.removeprefix(LEFT_OUT): number for name, number in counts.items() if name.startswith(LEFT_OUT)}
 
 
 def _tiers(changes: Mapping[str, int]) -> Sheet:

@@ -3,7 +3,16 @@
 from collections.abc import Iterable
 
 from streams.replay.answer import reach
-from streams.replay.report.shared import BASELINE, FEW, against_baseline, figures_of, main_variant
+from streams.replay.report.shared import (
+    BASELINE,
+    FEW,
+    against_baseline,
+    between_variants,
+    figures_of,
+    is_alike,
+    main_variant,
+    quoted,
+)
 from streams.replay.report.words import between, look, looks_in_order, percent, ratio, signed, signed_between
 from streams.replay.results import MODEL, Capacity, Results
 
@@ -11,12 +20,35 @@ from streams.replay.results import MODEL, Capacity, Results
 def remarks(results: Results) -> list[str]:
     """A handful of sentences, each from numbers of the results."""
     return [
+        *_variants(results),
         *_counted(results),
         *_late_customers(results),
         *_still_to_come(results),
         *_worst_quarter(results),
         *_captured(results),
     ]
+
+
+def _variants(results: Results) -> Iterable[str]:
+    """Of several variants, which rank better than the first, which the verdict is about."""
+    if len(results.variants) < 2:
+        return
+    main = main_variant(results)
+    found = {d.variant: d for d in between_variants(results) if d.than_variant == main}
+    told: dict[str, list[str]] = {}
+    for v in results.variants[1:]:
+        d = found.get(v.name)
+        if d is None or not is_alike(results, d):
+            told.setdefault("another outcome, so not compared", []).append(quoted(v.name))
+            continue
+        low, high = d.ci95 or (0.0, 0.0)
+        said = "better" if low > 0 else "worse" if high < 0 else "not shown to differ"
+        told.setdefault(said, []).append(f"{quoted(v.name)} ({signed(d.difference)})")
+    yield (
+        f"This is said of {quoted(main)}, the first of {len(results.variants)} variants. Against it, by ROC AUC at the first order: "
+        + "; ".join(f"{said}: {', '.join(names)}" for said, names in told.items())
+        + "."
+    )
 
 
 def _counted(results: Results) -> Iterable[str]:

@@ -6,6 +6,7 @@ from itertools import groupby
 from statistics import median
 from typing import Final, NamedTuple
 
+from streams.replay.evidence import lead_days
 from streams.replay.parts import quarter
 from streams.replay.report import charts
 from streams.replay.report.parts import Figure, Section, Sheet
@@ -22,7 +23,6 @@ from streams.replay.results import Capacity, DaysToVip, Results, Week
 from streams.replay.run import Run
 
 WEEK_MS: Final = 7 * 86_400_000
-DAY_MS: Final = 86_400_000
 SCENARIOS: Final = ("scarce", "balanced", "ample", "as_configured")
 ARMS: Final = {
     "all": "all customers",
@@ -81,29 +81,17 @@ def _said(results: Results, weeks: Sequence[Total], run: Run | None) -> str:
     assigned, withheld = facts.assigned, facts.withheld
     words = (
         f"In {len(weeks):,} weeks {assigned:,} customers got an advisor. {withheld:,} more had passed and were kept as control "
-        f"({percent(withheld / max(1, assigned + withheld))} of those chosen), so that the worth of advisors can be measured."
+        f"({percent(withheld / max(1, assigned + withheld))} of those chosen), so that the worth of advisors can be measured. The lot "
+        "is drawn whenever a customer passes: control counts those, too, who passed while no place was free, so it may be a larger part "
+        "of the chosen than assignment.control_share says."
     )
-    leads = _lead_days(run) if run is not None else []
+    leads = lead_days(run) if run is not None else []
     if leads:
         words += (
             f" {len(leads):,} of the customers who became VIPs had their advisor before, "
             f"half of them {median(leads):.0f} days or more."
         )
     return words
-
-
-def _lead_days(run: Run) -> list[float]:
-    """Days from an assignment to becoming a VIP, of those who had an advisor before."""
-    assigned: dict[str, int] = {}
-    for row in run.assignments.select(["customer_id", "at_ms", "withheld"]).to_pylist():
-        if not row["withheld"]:
-            assigned.setdefault(row["customer_id"], row["at_ms"])
-    became = run.vips.select(["customer_id", "vip_at_ms"]).to_pylist()
-    return [
-        (row["vip_at_ms"] - assigned[row["customer_id"]]) / DAY_MS
-        for row in became
-        if assigned.get(row["customer_id"], row["vip_at_ms"]) < row["vip_at_ms"]
-    ]
 
 
 def _given(weeks: Sequence[Total]) -> Figure:

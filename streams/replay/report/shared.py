@@ -36,6 +36,26 @@ def against_baseline(
     return sorted(found, key=lambda d: d.name)
 
 
+def between_variants(results: Results, part: str = "all") -> list[Difference]:
+    """Differences of the ROC AUC at the first order, one variant less another: the later less the earlier."""
+    wanted = ("first", "whole", part, "roc_auc")
+    return [
+        d
+        for d in results.differences
+        if (d.look, d.outcome, d.part, d.measure) == wanted and d.scorer == MODEL == d.than_scorer
+    ]
+
+
+def is_alike(results: Results, d: Difference) -> bool:
+    """Whether both variants mean the same by a VIP. Else one of them only has the easier question."""
+    outcomes = {v.name: v.outcome for v in results.variants}
+    return outcomes.get(d.variant) == outcomes.get(d.than_variant)
+
+
+def quoted(name: str) -> str:
+    return f"\N{LEFT SINGLE QUOTATION MARK}{name}\N{RIGHT SINGLE QUOTATION MARK}"
+
+
 def ends(ci95: Interval | None, value: float) -> dict[str, float]:
     """Where an interval is drawn; without one it has no length."""
     low, high = ci95 or (value, value)

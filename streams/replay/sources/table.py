@@ -13,9 +13,10 @@ below zero are returns. What can't be used is told with its row and column, and 
 """
 
 import csv
+import re
 import tomllib
 from collections.abc import Callable, Iterator, Mapping
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta
 from decimal import ROUND_HALF_EVEN, Decimal, InvalidOperation
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -30,6 +31,15 @@ from schemas.events import Incoming, ItemsReturned, OrderLine, OrderPlaced, Retu
 from schemas.records import Fault
 from streams.event_files import opened_parquet
 from streams.settings.currencies import decimals
+
+EXCEL = datetime(1899, 12, 30)  # noqa: DTZ001  # day 0 of a spreadsheet's dates; the zone follows
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+NUMBERED: Mapping[str, Callable[[Decimal], datetime]] = {  # formats of times that are numbers
+    "unix seconds": lambda number: EPOCH + timedelta(milliseconds=int(number * 1_000)),
+    "unix milliseconds": lambda number: EPOCH + timedelta(milliseconds=int(number)),
+    "Excel": lambda number: EXCEL + timedelta(seconds=round(number * 86_400)),
+}
+GROUPED = re.compile(r"[+-]?\d{1,3}(\.\d{3})+")  # what stands before the comma: 1.234.567
 
 Text = Annotated[str, Meta(min_length=1)]
 Row = Mapping[str, Any]  # Any: whatever a cell holds
@@ -64,7 +74,7 @@ class Values(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
 
 
 class Times(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    format: Text | None = None  # as Python's strptime has it; None: ISO 8601
+    format: Text | None = None  # as Python's strptime has it, or one of `NUMBERED`; None: ISO 8601
     zone: Text = "UTC"  # of times that name none
 
 
@@ -145,13 +155,20 @@ def _rows(path: Path, columns: Columns) -> Iterator[tuple[int, Row]]:
         yield from enumerate((row for batch in file.iter_batches(16_384) for row in batch.to_pylist()), start=1)
         return
     with path.open(encoding="utf-8-sig", newline="") as file:
-        head = file.readline()
-        separator = max(",;\t|", key=head.count)
-        file.seek(0)
-        table = csv.DictReader(file, delimiter=separator)
-        _check_columns(path, columns, table.fieldnames or ())
-        for row in table:
-            yield table.line_num, row
+        try:
+            head = file.readline()
+            separator = max(",;\t|", key=head.count)
+            file.seek(0)
+            table = csv.DictReader(file, delimiter=separator)
+            _check_columns(path, columns, table.fieldnames or ())
+            for row in table:
+                yield table.line_num, row
+        except UnicodeDecodeError as error:
+            got = f"the byte 0x{error.object[error.start]:02x}"
+            cure = "save it as UTF-8 (iconv -f WINDOWS-1252 -t UTF-8, or the spreadsheet's own way)"
+            raise TableError(f"{path}: expected text in UTF-8, got {got}; {cure}") from error
+        except csv.Error as error:
+            raise TableError(f"{path}: expected CSV, got: {error}; mend the quotes") from error
 
 
 def _check_columns(path: Path, columns: Columns, present: Any) -> None:  # Any: names
@@ -214,15 +231,19 @@ class _Reader:
                 moment = value
             elif isinstance(value, date):
                 moment = datetime(value.year, value.month, value.day)  # noqa: DTZ001  # the zone follows
+            elif (of_number := NUMBERED.get(self._times.format or "")) is not None:
+                moment = of_number(_decimal(str(value).strip()))
             elif self._times.format is not None:
                 moment = datetime.strptime(str(value).strip(), self._times.format)  # noqa: DTZ007  # as above
             else:
                 moment = datetime.fromisoformat(str(value).strip())
-        except ValueError:
-            expected = self._times.format or "a time such as 2024-03-05 or 2024-03-05T09:12"
-            raise _Unusable(column, expected, value, "say how times are written in times.format") from None
-        moment = moment if moment.tzinfo else moment.replace(tzinfo=self._zone)
-        return int(moment.astimezone(UTC).timestamp() * 1_000)
+            moment = moment if moment.tzinfo else moment.replace(tzinfo=self._zone)
+            return (moment.astimezone(UTC) - EPOCH) // timedelta(milliseconds=1)
+        except (ValueError, OverflowError):
+            example = "such as 2024-03-05 or 2024-03-05T09:12"
+            expected = f"a time {example if self._times.format is None else f'written as {self._times.format}'}"
+            cure = f"say how times are written in times.format (as strptime has it, or {', '.join(NUMBERED)}), or correct it"
+            raise _Unusable(column, expected, value, cure) from None
 
     def _bought(self, row: Row, currency: str) -> tuple[int, int]:
         """Pieces, below zero of what came back, and what one of them costs in minor units."""
@@ -244,15 +265,27 @@ class _Reader:
     def _number(self, row: Row, column: str) -> Decimal:
         value = row.get(column)
         text = str(value).strip() if value is not None else ""
-        if self._amounts.decimal == ",":
-            text = text.replace(".", "").replace(",", ".")
+        if self._amounts.decimal == "," and isinstance(value, str):  # numbers of Parquet have no marks
+            whole, comma, rest = text.partition(",")
+            if "." in whole and not GROUPED.fullmatch(whole):  # 12.50 is not 1250
+                whole = ""
+            text = whole.replace(".", "") + comma.replace(",", ".") + rest
         try:
-            number = Decimal(text)
-        except InvalidOperation:
-            number = Decimal("NaN")
-        if not number.is_finite():
-            raise _Unusable(column, "a number", value, "correct it, or leave the row out") from None
-        return number
+            return _decimal(text)
+        except ValueError:
+            cure = f"correct it, or leave the row out; the decimal is {self._amounts.decimal!r} (amounts.decimal)"
+            raise _Unusable(column, "a number", value, cure) from None
+
+
+def _decimal(text: str) -> Decimal:
+    """Raises `ValueError` where it is no finite number."""
+    try:
+        number = Decimal(text)
+    except InvalidOperation:
+        raise ValueError(text) from None
+    if not number.is_finite():
+        raise ValueError(text)
+    return number
 
 
 # ---- making events -------------------------------------------------------------------------------------------------

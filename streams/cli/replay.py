@@ -1,7 +1,6 @@
 """`maitred replay`: what the settings, or variants of them, would have done to years of events."""
 
 import os
-import signal
 import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
@@ -23,7 +22,7 @@ from rich.progress import Task as BarTask
 from rich.text import Text
 
 from streams.cli.replay_sources import Asked, Chosen, choose, misuse
-from streams.cli.talk import INTERRUPTED, ConfigOption, JsonOption, moment, put, put_line, put_table, say
+from streams.cli.talk import INTERRUPTED, ConfigOption, JsonOption, interruptible, moment, put, put_line, put_table, say
 
 if TYPE_CHECKING:
     from streams.replay.replay import Plan, Replayed
@@ -125,7 +124,7 @@ def replay_command(
     plan = _plan(chosen, _variants(variants, chosen), work or _cache(), names, seed, at_once)
     _say_aloud(chosen)
     try:
-        with _interruptible(), held(plan.work_dir), _progress() as progress:
+        with interruptible(), held(plan.work_dir), _progress() as progress:
             if not resume:
                 forget(plan.work_dir)
             replayed = replay(plan, progress, STARTED_S)
@@ -184,19 +183,6 @@ def _folder_name(chosen: Chosen) -> str:
 def _cache() -> Path:
     """Where this user keeps what can be made again."""
     return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "maitred"
-
-
-@contextmanager
-def _interruptible() -> "Iterator[None]":
-    """SIGTERM and a closed terminal stop it as Ctrl-C does. Whoever ignores them (nohup) goes on doing so."""
-    heard = [number for number in (signal.SIGTERM, signal.SIGHUP) if signal.getsignal(number) is signal.SIG_DFL]
-    for number in heard:
-        signal.signal(number, signal.default_int_handler)
-    try:
-        yield
-    finally:
-        for number in heard:
-            signal.signal(number, signal.SIG_DFL)
 
 
 # ---- what is told ------------------------------------------------------------------------------------------------------

@@ -1,6 +1,5 @@
 """`maitred simulate`: a simulated shop, to files or to the topics, at any size."""
 
-import signal
 import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
@@ -21,6 +20,7 @@ from streams.cli.talk import (
     NO,
     ConfigOption,
     JsonOption,
+    interruptible,
     load_settings,
     moment,
     put,
@@ -103,7 +103,7 @@ def simulate_command(
         return
     _refuse_nonsense(to, form, truth, to_topics=to_topics, rate=rate)
     began, facts = time.monotonic(), dict[str, object](customers=plan.customers, seed=plan.seed)
-    with _interruptible():
+    with interruptible():
         if to is not None:
             facts |= _to_files(plan, to, form or "jsonl", limit, processes)
         if to_topics:
@@ -133,19 +133,6 @@ def _refuse_nonsense(
 def _misuse(text: str) -> NoReturn:
     say(f"error: {text}")
     raise typer.Exit(MISUSE)
-
-
-@contextmanager
-def _interruptible() -> "Iterator[None]":
-    """SIGTERM and a closed terminal stop it as Ctrl-C does. Whoever ignores them (nohup) goes on doing so."""
-    heard = [number for number in (signal.SIGTERM, signal.SIGHUP) if signal.getsignal(number) is signal.SIG_DFL]
-    for number in heard:
-        signal.signal(number, signal.default_int_handler)
-    try:
-        yield
-    finally:
-        for number in heard:
-            signal.signal(number, signal.SIG_DFL)
 
 
 @contextmanager

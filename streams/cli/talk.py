@@ -6,8 +6,10 @@ import errno
 import json
 import os
 import re
+import signal
 import sys
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 from types import MappingProxyType
@@ -91,6 +93,19 @@ def registry_of(settings: "Settings") -> "Registry":
     from schemas.registry import open_registry
 
     return open_registry(settings.registry.url)
+
+
+@contextmanager
+def interruptible() -> Iterator[None]:
+    """SIGTERM and a closed terminal stop it as Ctrl-C does. Whoever ignores them (nohup) goes on doing so."""
+    heard = [number for number in (signal.SIGTERM, signal.SIGHUP) if signal.getsignal(number) is signal.SIG_DFL]
+    for number in heard:
+        signal.signal(number, signal.default_int_handler)
+    try:
+        yield
+    finally:
+        for number in heard:
+            signal.signal(number, signal.SIG_DFL)
 
 
 # ---- talk ----------------------------------------------------------------------------------------------------------

@@ -4,16 +4,11 @@ Ctrl-C is heard by the driver alone, who ends the others. A job that is done is 
 with the code itself, and is not done again.
 """
 
-import os
-import signal
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import Future, ProcessPoolExecutor, wait
+from concurrent.futures import Future, wait
 from functools import cache
 from hashlib import blake2b
-from multiprocessing import active_children, get_context, parent_process
-from multiprocessing.process import BaseProcess
 from pathlib import Path
-from threading import Thread
 from typing import Any, Final
 
 import msgspec
@@ -25,6 +20,7 @@ import online_models
 import schemas
 import streams
 from streams.assignment.policy import AssignmentPolicy
+from streams.processes import SPAWNED, pool_of
 from streams.replay.baselines import score_baselines
 from streams.replay.capacity import capacity_report
 from streams.replay.fold import Folded
@@ -110,20 +106,12 @@ def run_jobs(jobs: Sequence[Job], processes: int, tick: Tick, meanwhile: Callabl
         if meanwhile is not None:
             meanwhile()
         return
-    context, before = get_context("spawn"), active_children()
-    passed = context.Value("q", 0)
-    with ProcessPoolExecutor(min(processes, len(missing)), context, _begin, (passed,)) as pool:
-        try:
-            futures = [pool.submit(_perform_there, job) for job in missing]
-            if meanwhile is not None:
-                meanwhile()
-            _watch(futures, passed, tick)
-        except BaseException:  # nobody wants what they are at any more
-            pool.shutdown(wait=False, cancel_futures=True)
-            for worker in active_children():
-                if worker not in before:
-                    worker.terminate()
-            raise
+    passed = SPAWNED.Value("q", 0)
+    with pool_of(min(processes, len(missing)), _begin, (passed,)) as pool:
+        futures = [pool.submit(_perform_there, job) for job in missing]
+        if meanwhile is not None:
+            meanwhile()
+        _watch(futures, passed, tick)
 
 
 def _watch(futures: "list[Future[None]]", passed: Any, tick: Tick) -> None:  # Any: a value shared by processes
@@ -149,18 +137,8 @@ _passed: Any = None  # Any: as above
 
 
 def _begin(passed: Any) -> None:  # Any: as above
-    """It hears the terminal and ends us then; if it is killed, we end with it."""
     global _passed  # noqa: PLW0603  # one value for the whole process, set once
     _passed = passed
-    for number in (signal.SIGINT, signal.SIGHUP):
-        signal.signal(number, signal.SIG_IGN)
-    Thread(target=_end_with, args=(parent_process(),), daemon=True).start()
-
-
-def _end_with(parent: BaseProcess | None) -> None:
-    if parent is not None:
-        parent.join()
-    os._exit(1)
 
 
 def _perform_there(job: Job) -> None:

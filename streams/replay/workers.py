@@ -3,18 +3,14 @@
 Ctrl-C is heard by the driver alone, who ends its processes; if the driver is killed, they end with it. What was finished stays.
 """
 
-import os
-import signal
 from collections.abc import Iterator, Sequence
-from concurrent.futures import Future, ProcessPoolExecutor, as_completed
+from concurrent.futures import Future, as_completed
 from concurrent.futures.process import BrokenProcessPool
-from multiprocessing import active_children, get_context, parent_process
-from multiprocessing.process import BaseProcess
 from pathlib import Path
-from threading import Thread
 from typing import Protocol
 
 from schemas.errors import MaitredError
+from streams.processes import pool_of
 from streams.replay.stages import CoreFailed, Done, Task, Terms, perform
 
 
@@ -59,19 +55,11 @@ def _tried(task: Task, terms: Terms, sources: Path, results: Path) -> Done:
 def _beside(
     tasks: Sequence[Task], terms: Terms, sources: Path, results: Path, processes: int
 ) -> Iterator[tuple[Task, Done]]:
-    before = active_children()
-    with ProcessPoolExecutor(processes, get_context("spawn"), _depend_on_the_parent) as pool:
-        try:
-            largest_first = sorted(tasks, key=lambda task: (-task.rows, task.name))
-            waiting = {pool.submit(perform, task, terms, sources, results): task for task in largest_first}
-            for done in as_completed(waiting):
-                yield waiting[done], _result(waiting[done], done)
-        except BaseException:  # nobody wants what they are at any more
-            pool.shutdown(wait=False, cancel_futures=True)
-            for worker in active_children():
-                if worker not in before:
-                    worker.terminate()
-            raise
+    with pool_of(processes) as pool:
+        largest_first = sorted(tasks, key=lambda task: (-task.rows, task.name))
+        waiting = {pool.submit(perform, task, terms, sources, results): task for task in largest_first}
+        for done in as_completed(waiting):
+            yield waiting[done], _result(waiting[done], done)
 
 
 def _result(task: Task, future: "Future[Done]") -> Done:
@@ -81,16 +69,3 @@ def _result(task: Task, future: "Future[Done]") -> Done:
         raise ShardFailed(task, "the end of a process, as for want of memory") from error
     except Exception as error:
         raise ShardFailed(task, reason(error)) from error
-
-
-def _depend_on_the_parent() -> None:
-    """It hears the terminal and ends us then; if it is killed, we end with it."""
-    for number in (signal.SIGINT, signal.SIGHUP):
-        signal.signal(number, signal.SIG_IGN)
-    Thread(target=_end_with, args=(parent_process(),), daemon=True).start()
-
-
-def _end_with(parent: BaseProcess | None) -> None:
-    if parent is not None:
-        parent.join()
-    os._exit(1)

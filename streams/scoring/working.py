@@ -32,7 +32,7 @@ class Working:
         self._touched: set[str] = set()
         self._known_watermark_ms = self.watermark_ms = int(state.values.get(WATERMARK, b"0"))
         self._due = list(state.due)
-        self._noted: dict[str, int] = {}  # what was put on that heap last, of each key
+        self._noted: dict[str, int] = {}  # what was put on that heap last, of each key, and lies there still
         heapify(self._due)
 
     # ---- values ----------------------------------------------------------------------------------------------------
@@ -126,8 +126,9 @@ class Working:
         """The first (due_ms, key) that the watermark has passed; entries that no longer hold are passed over."""
         while self._due and self._due[0][0] <= self.watermark_ms:
             due_ms, key = heappop(self._due)
+            if self._noted.get(key) == due_ms:  # also of an entry that no longer holds: it may come to hold again
+                del self._noted[key]
             if self._due_of(key) == due_ms:
-                self._noted.pop(key, None)
                 return due_ms, key
         return None
 

@@ -6,16 +6,11 @@ of what comes out, does not depend on how many blocks or processes there were.
 """
 
 import io
-import os
-import signal
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ProcessPoolExecutor, as_completed
+from concurrent.futures import as_completed
 from contextlib import ExitStack
 from heapq import merge
-from multiprocessing import active_children, get_context, parent_process
-from multiprocessing.process import BaseProcess
 from pathlib import Path
-from threading import Thread
 from typing import Any, NamedTuple
 
 import msgspec
@@ -30,6 +25,7 @@ from schemas.events import (
     OrderPlaced,
     PageBrowsed,
 )
+from streams.processes import pool_of
 from streams.simulator.plan import ShopPlan
 from streams.simulator.telling import Row, slot, staff
 from streams.simulator.trouble import Malformed
@@ -112,32 +108,11 @@ def write_runs(
 def _write_beside(
     blocks: list[tuple[ShopPlan, int, int, Path]], processes: int, on_block: Callable[[int], object]
 ) -> None:
-    before = active_children()
-    with ProcessPoolExecutor(processes, get_context("spawn"), _depend_on_the_parent) as pool:
-        try:
-            waiting = {pool.submit(tell_block, *one): one for one in blocks}
-            for done in as_completed(waiting):
-                done.result()
-                on_block(waiting[done][2] - waiting[done][1])
-        except BaseException:  # nobody wants what they are at any more
-            pool.shutdown(wait=False, cancel_futures=True)
-            for worker in active_children():
-                if worker not in before:
-                    worker.terminate()
-            raise
-
-
-def _depend_on_the_parent() -> None:
-    """It hears the terminal and ends us then; if it is killed, we end with it."""
-    for number in (signal.SIGINT, signal.SIGHUP):
-        signal.signal(number, signal.SIG_IGN)
-    Thread(target=_end_with, args=(parent_process(),), daemon=True).start()
-
-
-def _end_with(parent: BaseProcess | None) -> None:
-    if parent is not None:
-        parent.join()
-    os._exit(1)
+    with pool_of(processes) as pool:
+        waiting = {pool.submit(tell_block, *one): one for one in blocks}
+        for done in as_completed(waiting):
+            done.result()
+            on_block(waiting[done][2] - waiting[done][1])
 
 
 # ---- merging -------------------------------------------------------------------------------------------------------

@@ -1,7 +1,7 @@
 """How fast a replay folds a simulated year, and what of it costs how much. Run it: it prints tables.
 
     python benchmarks/fold.py                      a premium shop that is browsed much
-    python benchmarks/fold.py --customers 20000 --keep /tmp/rows.parquet
+    python benchmarks/fold.py --customers 20000 --keep rows.parquet
 
 CPU seconds of one process. The baseline in the same run is the worker's own core: `engine.decide` in batches of 2,000 over one
 partition, with state in memory. `--memory` adds the peak of a process that reads and folds all of it.

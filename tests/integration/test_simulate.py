@@ -77,5 +77,5 @@ def test_an_interrupted_command_says_what_was_published(variables):
         assert running.poll() is None
     running.send_signal(signal.SIGINT)
     _, told = running.communicate(timeout=60)
-    assert running.returncode == 1, told
+    assert running.returncode == 130, told
     assert told.decode() == f"stopped: {len(on_topics(variables))} records were published, and stay\n"

@@ -23,8 +23,8 @@ from streams.kafka.client import kafka_config
 from streams.kafka.log import KafkaLog
 from streams.log import Clock, Log, TopicPartition
 from streams.messages import Wire
-from streams.policies import assignment_policy, intake_policy, learn_policy, scoring_policy
-from streams.processors import Assigner, Learner, Processor, Scorer
+from streams.policies import intake_policy, processor_of
+from streams.processors import Processor
 from streams.reading import entry_reader, event_reader
 from streams.recovery import Recovery
 from streams.settings import Settings
@@ -66,7 +66,7 @@ def assemble(settings: Settings, watch: Callable[[str], Watch] | None = None) ->
     registry = open_registry(settings.registry.url)
     stations = []
     for name in settings.worker.processors:
-        processor, store = processor_of(name, settings), store_of(name, settings)
+        processor, store = processor_of(name, settings, snapshot_source), store_of(name, settings)
         for warning in store.verify_server():
             structlog.get_logger().warning("store", processor=name, warning=warning)
         log = KafkaLog(kafka_config(settings), name, processor.sources, instance)
@@ -98,17 +98,6 @@ def station(
     recovery = Recovery(processor.name, log, store, *names, entry_reader(schemas), clock)
     committer = Committer(processor, log, store, wire, clock, watch)
     return Station(processor.name, Shell(intake, committer, recovery, log, clock))
-
-
-def processor_of(name: str, settings: Settings) -> Processor:
-    match name:
-        case "scorer":
-            return Scorer(scoring_policy(settings), settings.learning.champion, snapshot_source(settings))
-        case "assigner":
-            return Assigner(assignment_policy(settings), settings.partitions)
-        case "learner":
-            return Learner(learn_policy(settings))
-    raise ValueError(name)
 
 
 def snapshot_source(settings: Settings) -> Callable[[], Seen]:

@@ -1,11 +1,14 @@
 """From settings to what each core and each shell is told."""
 
+from collections.abc import Callable
 from datetime import UTC, date, datetime, time
 
 from features.money import Rates
 from online_models.learner import LearnPolicy
+from schemas.records import Seen
 from streams.assignment import AssignmentPolicy
 from streams.intake import IntakePolicy
+from streams.processors import Assigner, Learner, Processor, Scorer
 from streams.scoring.policy import DAY_MS, Policy
 from streams.scoring.tiers import MILLION, Tier, TierPolicy
 from streams.settings import Settings, policy_version
@@ -13,6 +16,20 @@ from streams.settings.currencies import millionths
 
 HOUR_MS = 3_600_000
 VIP_AMOUNT_MINOR = 120_000  # where neither an amount nor a tier is set
+
+Snapshots = Callable[[Settings], Callable[[], Seen]]
+
+
+def processor_of(name: str, settings: Settings, snapshots: Snapshots) -> Processor:
+    """A processor as the settings have it; a scorer takes its models from `snapshots(settings)`."""
+    match name:
+        case "scorer":
+            return Scorer(scoring_policy(settings), settings.learning.champion, snapshots(settings))
+        case "assigner":
+            return Assigner(assignment_policy(settings), settings.partitions)
+        case "learner":
+            return Learner(learn_policy(settings))
+    raise ValueError(name)
 
 
 def scoring_policy(settings: Settings) -> Policy:

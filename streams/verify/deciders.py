@@ -1,6 +1,6 @@
 """Processors as they were when they decided an entry; and which records of a topic are whose."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from msgspec.structs import replace
 
@@ -8,7 +8,7 @@ from schemas.events import BatchCommitted
 from schemas.records import Seen
 from streams.log import Message
 from streams.messages import REJECTED, REROUTED_FROM
-from streams.policies import assignment_policy, learn_policy, scoring_policy
+from streams.policies import processor_of
 from streams.processors import Assigner, Learner, Processor, Scorer
 from streams.settings import Settings, policy_version
 from streams.verify.given import CannotVerify
@@ -61,18 +61,13 @@ class Deciders:
                 f"{' or '.join(self._settings)}; name the settings of then, too: --settings FILE, once for each"
             )
         if entry.policy_version not in self._made:
-            self._made[entry.policy_version] = _processor(self._name, settings)
+            self._made[entry.policy_version] = processor_of(self._name, settings, _no_snapshots)
         processor = self._made[entry.policy_version]
         if isinstance(processor, Scorer):
             processor.model = self._models.of(entry.model_version, settings.learning.champion)
         return processor
 
 
-def _processor(name: str, settings: Settings) -> Processor:
-    match name:
-        case "scorer":
-            return Scorer(scoring_policy(settings), settings.learning.champion, lambda: Seen(0, None))
-        case "assigner":
-            return Assigner(assignment_policy(settings), settings.partitions)
-        case _:
-            return Learner(learn_policy(settings))
+def _no_snapshots(_settings: Settings) -> Callable[[], Seen]:
+    """The model of each entry is the one it names."""
+    return lambda: Seen(0, None)

@@ -55,7 +55,7 @@ def maitred_plan(seed: int) -> Plan:
 
 
 def maitred_roles(settings: Settings) -> tuple[Role, ...]:
-    """The processors as `assembly.processor_of` makes them, on the world's stores."""
+    """The processors as `policies.processor_of` makes them, on the world's stores."""
     champion = settings.learning.champion
 
     def scorer(stores: Mapping[str, Store]) -> Scorer:
